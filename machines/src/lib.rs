@@ -1,0 +1,1 @@
+//! The boards of the emulator: one file each.

@@ -1,0 +1,1 @@
+//! Versioned, self-describing state for emulated devices.
