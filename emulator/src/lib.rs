@@ -1,1 +1,9 @@
-//! The library of the emulator.
+//! The library of the emulator: memory, devices, execution, record and replay.
+//!
+//! Arrows point one way: memory, clock <- bus <- devices; isa <- translate; all <- machine <-
+//! journal <- timeline <- debug <- cli.
+
+pub mod bus;
+pub mod clock;
+pub mod memory;
+pub mod vcpu;

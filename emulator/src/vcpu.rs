@@ -1,0 +1,60 @@
+//! What the machine knows of a processor: it runs slices, has interrupt lines and a deadline.
+//!
+//! The machine computes the budget of a slice (the next timer, the hart's quantum, the next
+//! journal entry) and the processor takes EXACTLY that many steps, unless something ends the slice
+//! early. Interrupt lines change between slices only.
+
+use crate::{bus::Bus, clock::Clock, memory::GuestMemory};
+
+/// What a processor may touch while it runs a slice.
+pub struct Surroundings<'a> {
+    /// Guest RAM: the one handle through which every write goes.
+    pub memory: &'a GuestMemory,
+    /// Devices.
+    pub bus: &'a mut dyn Bus,
+    /// The clock at the start of the slice; the processor adds the steps it has taken.
+    pub clock: &'a Clock,
+}
+
+/// Why a slice ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SliceEnd {
+    /// The whole budget was taken.
+    Budget,
+    /// An access or a control register may have changed interrupts or deadlines: the machine must
+    /// look again before the next instruction.
+    Attention,
+    /// The processor waits for an interrupt and none is pending; it takes no steps until one is.
+    Idle,
+    /// A debugger's breakpoint or watchpoint was hit; `pc` stands at the instruction, which has not
+    /// been executed.
+    Debug,
+}
+
+/// The outcome of one slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// Steps taken, at most the budget; equal to it when `end` is [`SliceEnd::Budget`].
+    pub steps: u64,
+    /// Why it ended.
+    pub end: SliceEnd,
+}
+
+/// One processor (hart, core) of any architecture.
+pub trait Vcpu: Send {
+    /// Takes at most `budget` steps.
+    fn run(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
+
+    /// Drives interrupt input `line`, numbered as the architecture numbers its causes.
+    fn set_line(&mut self, line: u32, level: bool);
+
+    /// Virtual time in nanoseconds at which the processor itself wants to be looked at again (a
+    /// compare register inside it), if any.
+    fn deadline_ns(&self, clock: &Clock) -> Option<u64>;
+
+    /// Whether it waits for an interrupt that is not pending.
+    fn is_idle(&self, clock: &Clock) -> bool;
+
+    /// Returns to the power-on state: derived defaults, `pc` at the reset vector.
+    fn reset(&mut self);
+}
