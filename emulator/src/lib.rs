@@ -5,5 +5,6 @@
 
 pub mod bus;
 pub mod clock;
+pub mod door;
 pub mod memory;
 pub mod vcpu;

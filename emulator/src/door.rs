@@ -1,0 +1,107 @@
+//! The one door through which everything from outside enters the machine.
+//!
+//! Problem: a run can be repeated only when every input is known with the position at which it
+//! came. Strategy: devices have no host to ask. The machine asks one [`Door`] between slices, and
+//! hands the [`Event`] it gets to the device that the event names. Live input, a recording in the
+//! making and a replay are three doors behind the same three questions; the machine cannot tell
+//! them apart.
+//!
+//! Invariants: an event takes effect exactly at the position given to [`Door::take`]; when the
+//! machine splits its slices elsewhere, nothing that the guest sees changes. Timers, interrupts,
+//! disk data and clock reads are computed and never pass through here. Why a door asked the machine
+//! to leave is known to the door, so that no host error crosses the machine.
+
+use std::borrow::Cow;
+
+use crate::clock::Position;
+
+/// Event kinds that every machine knows. A device adds its own beside its registers.
+pub mod kind {
+    /// Bytes typed at a serial port; the data are the bytes.
+    pub const SERIAL_INPUT: &str = "serial.input";
+    /// The real-time clock's base, once, before the first step; nanoseconds since 1970-01-01 UTC as
+    /// 8 little-endian bytes.
+    pub const CLOCK_BASE: &str = "clock.base";
+    /// The random seed, once, before the first step; 32 bytes.
+    pub const SEED: &str = "seed";
+    /// The operator resets the machine; no data.
+    pub const RESET: &str = "machine.reset";
+    /// The operator switches the machine off; no data.
+    pub const POWER_OFF: &str = "machine.power-off";
+    /// A debugger writes guest memory: 8 little-endian bytes of physical address, then the bytes.
+    pub const WRITE_MEMORY: &str = "debug.write-memory";
+    /// A debugger writes a register of the hart that the target names: 4 little-endian bytes of
+    /// GDB register number, then the value.
+    pub const WRITE_REGISTER: &str = "debug.write-register";
+}
+
+/// Something that came from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What it is, by name: one of [`kind`] or a device's own.
+    pub kind: Cow<'static, str>,
+    /// Instance path of the device it goes to; empty for the machine itself.
+    pub target: Cow<'static, str>,
+    /// The content, as the kind defines it.
+    pub data: Vec<u8>,
+}
+
+/// What the door has for the machine at a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Deliver this now, then ask again at the same steps.
+    Event(Event),
+    /// Nothing: run on, at most to the horizon.
+    Nothing,
+    /// Stop running; the door knows why.
+    Leave,
+}
+
+/// What the door says when every hart waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Nothing came before the deadline: warp exactly to it.
+    Deadline,
+    /// Warp by this many virtual nanoseconds (at most to the deadline), then ask for the event.
+    After {
+        /// Idle nanoseconds to add to the position.
+        idle_ns: u64,
+    },
+    /// Stop running; the door knows why.
+    Leave,
+}
+
+/// The outside world as the machine sees it.
+pub trait Door {
+    /// Absolute steps at which the machine must ask [`Door::take`] again at the latest, greater
+    /// than `now.steps`; `u64::MAX` when it need not.
+    fn horizon(&mut self, now: Position) -> u64;
+
+    /// What is due at `now`. Asked before every slice until it has nothing.
+    fn take(&mut self, now: Position) -> Reply;
+
+    /// Every hart waits at `now`; the machine's next deadline is `deadline_ns` idle nanoseconds
+    /// away, or there is none.
+    ///
+    /// A door that has nothing and sees no deadline must answer [`Wake::Leave`] or wait for its
+    /// host: the machine never spins.
+    fn idle(&mut self, now: Position, deadline_ns: Option<u64>) -> Wake;
+}
+
+/// A door behind which there is nothing: the machine runs until it waits for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Closed;
+
+impl Door for Closed {
+    fn horizon(&mut self, _: Position) -> u64 {
+        u64::MAX
+    }
+
+    fn take(&mut self, _: Position) -> Reply {
+        Reply::Nothing
+    }
+
+    fn idle(&mut self, _: Position, deadline_ns: Option<u64>) -> Wake {
+        if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
+    }
+}
