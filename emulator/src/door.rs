@@ -19,10 +19,10 @@ use crate::clock::Position;
 pub mod kind {
     /// Bytes typed at a serial port; the data are the bytes.
     pub const SERIAL_INPUT: &str = "serial.input";
-    /// The real-time clock's base, once, before the first step; nanoseconds since 1970-01-01 UTC as
-    /// 8 little-endian bytes.
+    /// The real-time clock's base, once, before the first step ([`PowerOn`](super::PowerOn));
+    /// nanoseconds since 1970-01-01 UTC as 8 little-endian bytes.
     pub const CLOCK_BASE: &str = "clock.base";
-    /// The random seed, once, before the first step; 32 bytes.
+    /// The random seed, once, before the first step ([`PowerOn`](super::PowerOn)); 32 bytes.
     pub const SEED: &str = "seed";
     /// The operator resets the machine; no data.
     pub const RESET: &str = "machine.reset";
@@ -44,6 +44,26 @@ pub struct Event {
     pub target: Cow<'static, str>,
     /// The content, as the kind defines it.
     pub data: Vec<u8>,
+}
+
+/// What the machine takes from the outside world once, before its first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PowerOn {
+    /// Base of the real-time clock: nanoseconds since 1970-01-01 UTC at position zero.
+    pub clock_base_ns: u64,
+    /// Seed of everything random that the guest sees.
+    pub seed: [u8; 32],
+}
+
+/// Something that the guest sends to the outside world. It never influences the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output<'a> {
+    /// What it is, by name, such as `serial.output`.
+    pub kind: &'static str,
+    /// Instance path of the device that sent it.
+    pub source: &'a str,
+    /// The content, as the kind defines it.
+    pub data: &'a [u8],
 }
 
 /// What the door has for the machine at a position.
@@ -73,19 +93,27 @@ pub enum Wake {
 
 /// The outside world as the machine sees it.
 pub trait Door {
+    /// Asked once, before the first step of a machine that is switched on (not of one that is
+    /// restored).
+    fn power_on(&mut self) -> PowerOn;
+
     /// Absolute steps at which the machine must ask [`Door::take`] again at the latest, greater
     /// than `now.steps`; `u64::MAX` when it need not.
     fn horizon(&mut self, now: Position) -> u64;
 
-    /// What is due at `now`. Asked before every slice until it has nothing.
-    fn take(&mut self, now: Position) -> Reply;
+    /// What is due at `now`, which is `now_ns` of virtual time. Asked before every slice until it
+    /// has nothing. A live door holds a machine back here that runs ahead of the host's clock.
+    fn take(&mut self, now: Position, now_ns: u64) -> Reply;
 
-    /// Every hart waits at `now`; the machine's next deadline is `deadline_ns` idle nanoseconds
-    /// away, or there is none.
+    /// Every hart waits at `now`, which is `now_ns` of virtual time; the machine's next deadline is
+    /// at `deadline_ns` of virtual time, or there is none.
     ///
     /// A door that has nothing and sees no deadline must answer [`Wake::Leave`] or wait for its
     /// host: the machine never spins.
-    fn idle(&mut self, now: Position, deadline_ns: Option<u64>) -> Wake;
+    fn idle(&mut self, now: Position, now_ns: u64, deadline_ns: Option<u64>) -> Wake;
+
+    /// The guest has sent something out.
+    fn output(&mut self, now: Position, output: Output<'_>);
 }
 
 /// A door behind which there is nothing: the machine runs until it waits for ever.
@@ -93,15 +121,21 @@ pub trait Door {
 pub struct Closed;
 
 impl Door for Closed {
+    fn power_on(&mut self) -> PowerOn {
+        PowerOn::default()
+    }
+
     fn horizon(&mut self, _: Position) -> u64 {
         u64::MAX
     }
 
-    fn take(&mut self, _: Position) -> Reply {
+    fn take(&mut self, _: Position, _: u64) -> Reply {
         Reply::Nothing
     }
 
-    fn idle(&mut self, _: Position, deadline_ns: Option<u64>) -> Wake {
+    fn idle(&mut self, _: Position, _: u64, deadline_ns: Option<u64>) -> Wake {
         if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
     }
+
+    fn output(&mut self, _: Position, _: Output<'_>) {}
 }
