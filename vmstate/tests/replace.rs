@@ -1,0 +1,112 @@
+//! Replacing a file: whoever looks, whenever the writer dies, sees the old content or the new.
+
+#![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use vmstate::container::AtomicFile;
+
+/// Names in a folder, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_commit_replaces_the_file_and_leaves_nothing_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.vmstate");
+    for content in ["old", "new"] {
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file.commit().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        assert_eq!(names(folder.path()), ["a.vmstate"]);
+    }
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.vmstate");
+    fs::write(&path, "old").unwrap();
+    let write = || -> io::Result<()> {
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half of the ne")?;
+        assert_eq!(names(folder.path()).len(), 2, "the new content goes to a file of its own");
+        Err(io::ErrorKind::StorageFull.into())
+    };
+    assert_eq!(write().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(names(folder.path()), ["a.vmstate"]);
+}
+
+#[test]
+fn a_rename_that_fails_says_so_and_removes_the_temporary_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.vmstate");
+    fs::create_dir(&path).unwrap();
+    let error = AtomicFile::create(&path).unwrap().commit().unwrap_err().to_string();
+    assert!(error.contains("cannot replace") && error.contains("untouched"), "{error}");
+    assert_eq!(names(folder.path()), ["a.vmstate"]);
+}
+
+#[test]
+fn a_missing_folder_is_an_error_that_names_the_file() {
+    let error = AtomicFile::create("/nonexistent/a.vmstate").unwrap_err().to_string();
+    assert!(error.contains("cannot write `/nonexistent/a.vmstate`"), "{error}");
+}
+
+const VICTIM: &str = "VMSTATE_TEST_VICTIM";
+
+/// Not a test of its own: the process that the next test kills, in the middle of its write.
+#[test]
+#[ignore = "run by the next test alone, as a process of its own"]
+fn victim_of_the_kill() {
+    let path = std::env::var_os(VICTIM).unwrap();
+    let mut file = AtomicFile::create(path).unwrap();
+    file.write_all(b"half of the new content").unwrap();
+    println!("ready");
+    io::stdout().flush().unwrap();
+    // Until the parent kills this process or is gone itself.
+    drop(io::stdin().read_to_end(&mut Vec::new()));
+    panic!("the parent did not kill this process");
+}
+
+#[test]
+fn a_killed_writer_leaves_the_old_file_and_at_worst_a_temporary_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.vmstate");
+    fs::write(&path, "old").unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "victim_of_the_kill", "--nocapture"])
+        .env(VICTIM, &path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut seen = String::new();
+    let mut stdout = child.stdout.take().unwrap();
+    while !seen.contains("ready") {
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).unwrap();
+        seen.push(byte[0].into());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    let names = names(folder.path());
+    assert_eq!(names.len(), 2);
+    assert!(names[0].starts_with(".a.vmstate.") && names[0].ends_with(".tmp"), "{names:?}");
+    // The leftover is in nobody's way.
+    let mut file = AtomicFile::create(&path).unwrap();
+    file.write_all(b"new").unwrap();
+    file.commit().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+}
