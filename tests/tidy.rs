@@ -1,0 +1,8 @@
+//! Rules about the tree itself. A rule worth writing down is a test.
+
+mod tidy {
+    pub(crate) mod layers;
+    pub(crate) mod sizes;
+    pub(crate) mod text;
+    pub(crate) mod tree;
+}
