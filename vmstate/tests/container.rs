@@ -5,74 +5,14 @@
 
 use std::io::{self, Cursor, Write};
 
+use opaque::{builder, ram, section, with_ram};
 use vmstate::container::{
-    ContainerError, ENCODING_PAGES, ErrorKind, ExternalFile, KIND_STATE, MachineName, PAGE_LEN,
-    PageKind, PageMap, ParentRef, Position, RawDeclaration, SectionBody, Snapshot, SnapshotBuilder,
-    SnapshotStream,
+    ContainerError, ENCODING_PAGES, ErrorKind, KIND_STATE, PAGE_LEN, PageKind, PageMap, Position,
+    RawDeclaration, Snapshot, SnapshotStream,
 };
 
-const PAGE: usize = PAGE_LEN as usize;
-const HASH: [u8; 16] = [7; 16];
-
-/// Five pages of RAM, of which pages 1, 2 and 4 are not zero.
-fn ram() -> (PageMap, Vec<u8>) {
-    let mut map = PageMap::new(PAGE_LEN);
-    let mut data = Vec::new();
-    for page in [1_u8, 2, 4] {
-        map.push(page.into(), PageKind::Data);
-        data.extend(
-            (0..=250).cycle().map(|i: u8| page.wrapping_mul(31).wrapping_add(i)).take(PAGE),
-        );
-    }
-    (map, data)
-}
-
-fn builder() -> SnapshotBuilder {
-    let machine = MachineName { machine: "toy".into(), version: "1.0".into() };
-    let position = Position { steps: 1_000_000, idle_ns: 17, sequence: 2 };
-    let mut builder = SnapshotBuilder::new("emulator 0.1.0", machine, position);
-    builder.property("comment", "before the upgrade").external_file(ExternalFile {
-        role: "kernel".into(),
-        name: "vmlinux".into(),
-        length: 12345,
-        blake3: [9; 32],
-    });
-    builder.parent(ParentRef { name: "base".into(), fingerprint: [3; 32], position });
-    builder.schema("Uart", 3, HASH, b"an opaque schema".to_vec());
-    for path in ["uart0", "uart1"] {
-        builder.section(section(path, KIND_STATE, format!("state of {path}").into_bytes()));
-    }
-    builder
-}
-
-fn section(path: &str, kind: &str, bytes: Vec<u8>) -> SectionBody {
-    SectionBody {
-        kind: kind.into(),
-        needed: true,
-        path: path.into(),
-        type_name: "Uart".into(),
-        version: 3,
-        schema: HASH,
-        bytes,
-    }
-}
-
-fn with_ram() -> Vec<u8> {
-    let (map, data) = ram();
-    let mut builder = builder();
-    builder.raw(RawDeclaration {
-        path: "ram0".into(),
-        encoding: ENCODING_PAGES.into(),
-        logical_len: 5 * u64::from(PAGE_LEN),
-        map: map.encode(),
-        data_len: map.data_len(),
-    });
-    let mut writer = builder.begin(Vec::new()).unwrap();
-    for part in data.chunks(1000) {
-        writer.write_raw("ram0", part).unwrap();
-    }
-    writer.finish().unwrap()
-}
+#[path = "fixtures/opaque.rs"]
+mod opaque;
 
 /// Reads everything there is, in one of three ways.
 fn read_all(bytes: &[u8], way: usize) -> Result<(), ContainerError> {
