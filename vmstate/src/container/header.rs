@@ -9,10 +9,13 @@
 //! without gaps except zero padding before aligned data, so the offsets could be computed; they are
 //! stored anyway (a tool in another language needs no arithmetic) and must agree.
 
+mod encode;
+mod layout;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{ContainerError, ErrorKind, Place};
-use super::fields::{FieldReader, FieldWriter, MAX_TEXT, len_u32};
+use super::fields::{FieldReader, MAX_TEXT};
 use super::{
     CONTAINER_VERSION, MAGIC, MAX_ALIGN, MAX_HEADER_LEN, MAX_PROPERTIES, MAX_RECORDS,
     MIN_CHUNK_LEN, PREAMBLE_LEN,
@@ -377,145 +380,11 @@ impl Header {
         Ok(true)
     }
 
-    /// Checks that the sections follow one another up to the end of the file, each once.
-    fn check_layout(&self) -> Result<(), ContainerError> {
-        let mut layout = Layout { next: self.header_len };
-        let mut schemas = BTreeSet::new();
-        for schema in &self.schemas {
-            let section = schema_section(schema);
-            layout.follow(&section, "schema", schema.extent, 1)?;
-            if !schemas.insert(schema.hash) {
-                return Err(Place::new(section, schema.extent.offset).error(ErrorKind::malformed(
-                    "schema table",
-                    "the same hash stands in it twice",
-                )));
-            }
-        }
-        let mut paths = BTreeSet::new();
-        for entry in &self.sections {
-            layout.follow(&entry.path, "section", entry.extent, 1)?;
-            unique(&mut paths, &entry.path, entry.extent.offset)?;
-            if entry.schema != [0; 16] && !schemas.contains(&entry.schema) {
-                return Err(Place::new(&entry.path, entry.extent.offset).error(
-                    ErrorKind::malformed("table of contents", "its schema is not in the file"),
-                ));
-            }
-        }
-        for raw in &self.raws {
-            layout.follow(&raw.path, "map of a raw section", raw.map, 1)?;
-            layout.follow(&raw.path, "data of a raw section", raw.data, raw.align)?;
-            layout.follow(&raw.path, "checksum table", raw.table(), 1)?;
-            unique(&mut paths, &raw.path, raw.map.offset)?;
-        }
-        if layout.next != self.file_len {
-            return Err(Place::header(16).error(ErrorKind::malformed(
-                "file length",
-                format!("it is {} but the sections end at {}", self.file_len, layout.next),
-            )));
-        }
-        Ok(())
-    }
-
     /// First byte behind the schemas and the sections held whole, where the raw sections start.
     pub fn state_end(&self) -> u64 {
         let schemas = self.schemas.iter().map(|schema| schema.extent.end());
         let sections = self.sections.iter().map(|entry| entry.extent.end());
         schemas.chain(sections).fold(self.header_len, u64::max)
-    }
-
-    /// Gives every extent its offset, in file order, and returns the header's bytes.
-    pub(crate) fn lay_out(&mut self) -> Vec<u8> {
-        self.header_len = self.encode().len() as u64;
-        let mut next = self.header_len;
-        let mut place = |extent: &mut Extent, align: u64| {
-            extent.offset = next.next_multiple_of(align);
-            next = extent.end();
-        };
-        for schema in &mut self.schemas {
-            place(&mut schema.extent, 1);
-        }
-        for entry in &mut self.sections {
-            place(&mut entry.extent, 1);
-        }
-        for raw in &mut self.raws {
-            place(&mut raw.map, 1);
-            place(&mut raw.data, raw.align.into());
-            place(&mut raw.table(), 1);
-        }
-        self.file_len = next;
-        self.encode()
-    }
-
-    /// The header's bytes. Every field is of fixed width, so the length does not depend on offsets.
-    fn encode(&self) -> Vec<u8> {
-        let records = self.encode_records();
-        let mut body = FieldWriter::default();
-        for (tag, payload) in &records {
-            let flags = if UNNEEDED_RECORDS.contains(tag) { 0 } else { FLAG_NEEDED };
-            body.raw(*tag).u32(flags).u32(len_u32(payload.len())).raw(payload);
-        }
-        let body = body.into_bytes();
-        let mut out = FieldWriter::default();
-        out.raw(&MAGIC)
-            .u32(self.container_version)
-            .u32(len_u32(PREAMBLE_LEN + body.len()))
-            .u64(self.file_len)
-            .u32(0)
-            .u32(len_u32(records.len()))
-            .raw(&body);
-        let mut bytes = out.into_bytes();
-        let crc = header_crc32c(&bytes);
-        bytes[24..28].copy_from_slice(&crc.to_le_bytes());
-        bytes
-    }
-
-    fn encode_records(&self) -> Vec<(&'static [u8; 4], Vec<u8>)> {
-        let mut records = Vec::new();
-        let mut add = |tag, fill: &dyn Fn(&mut FieldWriter)| {
-            let mut fields = FieldWriter::default();
-            fill(&mut fields);
-            records.push((tag, fields.into_bytes()));
-        };
-        add(b"PROD", &|f| {
-            f.text(&self.producer);
-        });
-        add(b"MACH", &|f| {
-            f.text(&self.machine.machine).text(&self.machine.version);
-        });
-        add(b"TIME", &|f| write_position(f, self.position));
-        for (key, value) in &self.properties {
-            add(b"PROP", &|f| {
-                f.text(key).text(value);
-            });
-        }
-        for file in &self.external_files {
-            add(b"EXTF", &|f| {
-                f.text(&file.role).text(&file.name).u64(file.length).raw(&file.blake3);
-            });
-        }
-        if let Some(parent) = &self.parent {
-            add(b"PRNT", &|f| {
-                f.text(&parent.name).raw(&parent.fingerprint);
-                write_position(f, parent.position);
-            });
-        }
-        for schema in &self.schemas {
-            add(b"SCHM", &|f| {
-                f.text(&schema.type_name).u32(schema.version).raw(&schema.hash);
-                write_extent(f, schema.extent).u32(schema.crc32c);
-            });
-        }
-        for entry in &self.sections {
-            add(b"SECT", &|f| {
-                f.text(&entry.kind).u32(entry.needed.into()).text(&entry.path);
-                f.text(&entry.type_name).u32(entry.version).raw(&entry.schema);
-                write_extent(f, entry.extent).u32(entry.crc32c);
-            });
-        }
-        for raw in &self.raws {
-            add(b"RAWS", &|f| write_raw(f, raw));
-        }
-        records
     }
 }
 
@@ -524,52 +393,8 @@ pub(crate) fn schema_section(schema: &SchemaEntry) -> String {
     format!("schema {}@{}", schema.type_name, schema.version)
 }
 
-fn unique(paths: &mut BTreeSet<String>, path: &str, offset: u64) -> Result<(), ContainerError> {
-    if paths.insert(path.to_owned()) {
-        return Ok(());
-    }
-    let why = format!("two sections have the path `{path}`");
-    Err(Place::new(path, offset).error(ErrorKind::malformed("table of contents", why)))
-}
-
-/// Walks the extents in file order.
-struct Layout {
-    next: u64,
-}
-
-impl Layout {
-    fn follow(
-        &mut self,
-        section: &str,
-        what: &'static str,
-        extent: Extent,
-        align: u32,
-    ) -> Result<(), ContainerError> {
-        let place = || Place::new(section, extent.offset);
-        let expected = self.next.checked_next_multiple_of(align.into());
-        if expected != Some(extent.offset) {
-            return Err(place().error(ErrorKind::malformed(
-                what,
-                format!("it should start at byte {}, behind what precedes it", self.next),
-            )));
-        }
-        self.next = extent.offset.checked_add(extent.length).ok_or_else(|| {
-            place().error(ErrorKind::Limit {
-                what: "length",
-                value: extent.length,
-                limit: u64::MAX - extent.offset,
-            })
-        })?;
-        Ok(())
-    }
-}
-
 fn read_extent(f: &mut FieldReader<'_>) -> Result<Extent, ContainerError> {
     Ok(Extent { offset: f.u64()?, length: f.u64()? })
-}
-
-fn write_extent(f: &mut FieldWriter, extent: Extent) -> &mut FieldWriter {
-    f.u64(extent.offset).u64(extent.length)
 }
 
 fn read_bool(f: &mut FieldReader<'_>) -> Result<bool, ContainerError> {
@@ -587,10 +412,6 @@ fn read_position(f: &mut FieldReader<'_>) -> Result<Position, ContainerError> {
     Ok(Position { steps: f.u64()?, idle_ns: f.u64()?, sequence: f.u64()? })
 }
 
-fn write_position(f: &mut FieldWriter, position: Position) {
-    f.u64(position.steps).u64(position.idle_ns).u64(position.sequence);
-}
-
 fn read_raw(f: &mut FieldReader<'_>) -> Result<RawEntry, ContainerError> {
     let raw = RawEntry {
         path: f.name("path")?,
@@ -604,12 +425,6 @@ fn read_raw(f: &mut FieldReader<'_>) -> Result<RawEntry, ContainerError> {
         chunk_len: read_power_of_two(f, "chunk length", MIN_CHUNK_LEN, MAX_ALIGN)?,
     };
     Ok(raw)
-}
-
-fn write_raw(f: &mut FieldWriter, raw: &RawEntry) {
-    f.text(&raw.path).text(&raw.encoding).u32(raw.needed.into()).u64(raw.logical_len);
-    write_extent(f, raw.map).u32(raw.map_crc32c).u32(raw.align);
-    write_extent(f, raw.data).u32(raw.chunk_len);
 }
 
 fn read_power_of_two(
