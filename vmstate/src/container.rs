@@ -45,7 +45,7 @@ pub use header::{
     Extent, ExternalFile, Header, MachineName, ParentRef, Position, RawEntry, SchemaEntry,
     SectionEntry,
 };
-pub use raw::{PageKind, PageMap, PageRun};
+pub use raw::{CompressedPageMap, PageKind, PageMap, PageRun};
 pub use reader::{ReadSeek, Snapshot};
 pub use stream::SnapshotStream;
 pub use writer::{RawDeclaration, SectionBody, SnapshotBuilder, SnapshotWriter};
@@ -62,6 +62,9 @@ pub const KIND_STATE: &str = "state";
 
 /// Encoding of a raw section whose map is a [`PageMap`].
 pub const ENCODING_PAGES: &str = "pages";
+
+/// Encoding of a raw section whose map is a [`CompressedPageMap`].
+pub const ENCODING_ZSTD_PAGES: &str = "zstd-pages";
 
 /// Alignment of raw data in the file, in bytes.
 pub const PAGE_LEN: u32 = 4096;

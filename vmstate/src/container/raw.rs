@@ -11,6 +11,8 @@ use super::header::RawEntry;
 
 /// Bytes of one run in the encoding.
 const RUN_LEN: usize = 16;
+/// Longest frame of compressed pages, uncompressed: 16 MiB. Bounds what unpacking one allocates.
+const MAX_FRAME_LEN: u32 = 16 << 20;
 
 /// What the pages of a run are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,10 +117,25 @@ impl PageMap {
     /// Reads the map of a raw section whose encoding is [`super::ENCODING_PAGES`].
     ///
     /// # Errors
-    /// Runs out of order or beyond the section's logical length, a data length other than the
-    /// section's.
+    /// Another encoding, runs out of order or beyond the section's logical length, a data length
+    /// other than the section's.
     pub fn parse(raw: &RawEntry, bytes: &[u8]) -> Result<Self, ContainerError> {
+        check_encoding(raw, super::ENCODING_PAGES)?;
         let mut fields = FieldReader::new(&raw.path, raw.map.offset, bytes);
+        let map = Self::parse_runs(raw, &mut fields)?;
+        if !fields.is_empty() {
+            let extra = fields.remaining() as u64;
+            return Err(fields.fail(ErrorKind::TrailingBytes { extra }));
+        }
+        if map.pages(PageKind::Data).checked_mul(map.page_len.into()) != Some(raw.data.length) {
+            let (pages, length) = (map.pages(PageKind::Data), raw.data.length);
+            let why = format!("{pages} pages of {} bytes in data of {length} bytes", map.page_len);
+            return Err(malformed_map(raw, why));
+        }
+        Ok(map)
+    }
+
+    fn parse_runs(raw: &RawEntry, fields: &mut FieldReader<'_>) -> Result<Self, ContainerError> {
         let page_len = fields.u32()?;
         if !page_len.is_power_of_two() {
             let why = format!("{page_len} is not a power of two");
@@ -126,13 +143,13 @@ impl PageMap {
                 .error(ErrorKind::malformed("page length", why)));
         }
         let count = fields.u32()? as usize;
-        if fields.remaining() / RUN_LEN != count || !fields.remaining().is_multiple_of(RUN_LEN) {
+        if count > fields.remaining() / RUN_LEN {
             let why = format!("{count} runs in {} bytes", fields.remaining());
             return Err(fields.fail(ErrorKind::malformed("page map", why)));
         }
         let mut runs = Vec::new();
         runs.try_reserve_exact(count)
-            .map_err(|_| fields.fail(ErrorKind::Allocation { bytes: bytes.len() as u64 }))?;
+            .map_err(|_| fields.fail(ErrorKind::Allocation { bytes: (count * RUN_LEN) as u64 }))?;
         let limit = raw.logical_len.div_ceil(page_len.into());
         let mut next = 0;
         for _ in 0..count {
@@ -154,14 +171,83 @@ impl PageMap {
             runs.push(PageRun { first, pages, kind });
             next = end;
         }
-        let map = Self { page_len, runs };
-        if map.pages(PageKind::Data).checked_mul(page_len.into()) != Some(raw.data.length) {
-            let (pages, length) = (map.pages(PageKind::Data), raw.data.length);
-            let why = format!("{pages} pages of {page_len} bytes in data of {length} bytes");
-            return Err(
-                Place::new(&raw.path, raw.map.offset).error(ErrorKind::malformed("page map", why))
-            );
-        }
-        Ok(map)
+        Ok(Self { page_len, runs })
     }
+}
+
+/// The map of compressed pages: [`super::ENCODING_ZSTD_PAGES`].
+///
+/// The data pages in their order are cut into groups of `frame_pages` (the last may be short), and
+/// each group is one independent zstd frame, so that groups can be packed and unpacked in parallel and
+/// one page can be read without those before it. This crate packs nothing itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompressedPageMap {
+    /// What the pages are. Offsets within the data count uncompressed bytes.
+    pub pages: PageMap,
+    /// Pages in a frame.
+    pub frame_pages: u32,
+    /// Compressed length of each frame in bytes, in order.
+    pub frame_lens: Vec<u32>,
+}
+
+impl CompressedPageMap {
+    /// The map's bytes in a raw section: those of the page map, then the frames.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut fields = FieldWriter::default();
+        fields.raw(&self.pages.encode()).u32(self.frame_pages).u32(len_u32(self.frame_lens.len()));
+        for len in &self.frame_lens {
+            fields.u32(*len);
+        }
+        fields.into_bytes()
+    }
+
+    /// Reads the map of a raw section whose encoding is [`super::ENCODING_ZSTD_PAGES`].
+    ///
+    /// # Errors
+    /// As [`PageMap::parse`], and frames that are not as many and as long as pages and data want.
+    pub fn parse(raw: &RawEntry, bytes: &[u8]) -> Result<Self, ContainerError> {
+        check_encoding(raw, super::ENCODING_ZSTD_PAGES)?;
+        let mut fields = FieldReader::new(&raw.path, raw.map.offset, bytes);
+        let pages = PageMap::parse_runs(raw, &mut fields)?;
+        let (frame_pages, count) = (fields.u32()?, fields.u32()?);
+        let frame_len = frame_pages.checked_mul(pages.page_len).filter(|len| *len <= MAX_FRAME_LEN);
+        if frame_pages == 0 || frame_len.is_none() {
+            let why =
+                format!("{frame_pages} pages in a frame, which holds up to {MAX_FRAME_LEN} B");
+            return Err(malformed_map(raw, why));
+        }
+        let expected = pages.pages(PageKind::Data).div_ceil(frame_pages.into());
+        if expected != u64::from(count) || fields.remaining() as u64 != expected * 4 {
+            let why = format!("{count} frames in {} bytes, {expected} due", fields.remaining());
+            return Err(malformed_map(raw, why));
+        }
+        let mut frame_lens = Vec::new();
+        frame_lens
+            .try_reserve_exact(fields.remaining() / 4)
+            .map_err(|_| fields.fail(ErrorKind::Allocation { bytes: expected * 4 }))?;
+        let mut total = 0_u64;
+        while !fields.is_empty() {
+            let len = fields.u32()?;
+            total += u64::from(len);
+            frame_lens.push(len);
+        }
+        if total != raw.data.length {
+            let why = format!("frames of {total} bytes in data of {} bytes", raw.data.length);
+            return Err(malformed_map(raw, why));
+        }
+        Ok(Self { pages, frame_pages, frame_lens })
+    }
+}
+
+fn check_encoding(raw: &RawEntry, expected: &str) -> Result<(), ContainerError> {
+    if raw.encoding == expected {
+        return Ok(());
+    }
+    let name = raw.encoding.clone();
+    Err(Place::new(&raw.path, raw.map.offset)
+        .error(ErrorKind::UnknownNeeded { what: "encoding of a raw section", name }))
+}
+
+fn malformed_map(raw: &RawEntry, why: String) -> ContainerError {
+    Place::new(&raw.path, raw.map.offset).error(ErrorKind::malformed("page map", why))
 }

@@ -1,0 +1,318 @@
+//! The instances of one machine: saved together, loaded together or not at all.
+//!
+//! # Problem
+//! A machine is a list of devices, each with a path. A snapshot fits it only if every device finds
+//! its section and every section its device; half a load must never happen; and whoever reads the
+//! error wants all of it, not the first of twelve missing devices at a time.
+//!
+//! # Strategy
+//! [`Instances::stage`] decodes every section into staged values while the live machine is only
+//! looked at (configuration that must be equal is compared), and collects every problem it meets.
+//! [`Instances::commit`] then moves the staged values in, in the order of the declared dependencies,
+//! and cannot fail. Between the two the caller stages what lies outside the schemas (RAM).
+//!
+//! # Absent on purpose
+//! Wiring. Recomputing interrupt lines after a load is the machine's affair, for which it is given
+//! [`Instances::restore_order`].
+
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use crate::container::{
+    ContainerError, KIND_STATE, Place, SectionBody, SectionEntry, Snapshot, SnapshotBuilder,
+};
+use crate::{Instance, LoadError, SaveError, Schema, Staged};
+
+/// Something that keeps a machine's instances from being saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstanceProblem {
+    /// Two instances have one path.
+    #[error("two instances have the path `{path}`")]
+    Duplicate {
+        /// The path.
+        path: String,
+    },
+    /// The machine has an instance for which the file has no state.
+    #[error("`{path}` ({type_name}) is in the machine but not in the file")]
+    Missing {
+        /// The path.
+        path: String,
+        /// Its type.
+        type_name: String,
+    },
+    /// The file has state for which the machine has no instance.
+    #[error("`{path}` ({type_name}) is in the file but not in the machine")]
+    Unknown {
+        /// The path.
+        path: String,
+        /// Its type.
+        type_name: String,
+    },
+    /// An instance says that it cannot be saved now.
+    #[error("`{path}` is not migratable because {reason}")]
+    Blocked {
+        /// The path.
+        path: String,
+        /// What it says.
+        reason: String,
+    },
+    /// A declared dependency names nothing.
+    #[error("`{path}` depends on `{dependency}`, which is no instance")]
+    UnknownDependency {
+        /// The instance that declares it.
+        path: String,
+        /// What it declares.
+        dependency: String,
+    },
+    /// Dependencies that go round.
+    #[error("restore order: the dependencies form a cycle: {}", paths.join(" -> "))]
+    Cycle {
+        /// The instances, the first again at the end.
+        paths: Vec<String>,
+    },
+    /// The state of an instance could not be written.
+    #[error("`{path}`: {error}")]
+    Save {
+        /// The path.
+        path: String,
+        /// Why.
+        error: SaveError,
+    },
+    /// The state of an instance could not be read.
+    #[error("{place}: {error}")]
+    Load {
+        /// The instance and the byte of the file.
+        place: Place,
+        /// Why.
+        error: LoadError,
+    },
+    /// The file itself is at fault.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+}
+
+/// Everything that keeps a machine from being saved or loaded; never empty.
+#[derive(Debug)]
+pub struct InstanceErrors(Vec<InstanceProblem>);
+
+impl InstanceErrors {
+    /// What was found, in the order of the machine's and then the file's list.
+    pub fn problems(&self) -> &[InstanceProblem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for InstanceErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InstanceErrors {}
+
+impl From<InstanceProblem> for InstanceErrors {
+    fn from(problem: InstanceProblem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl From<ContainerError> for InstanceErrors {
+    fn from(error: ContainerError) -> Self {
+        InstanceProblem::from(error).into()
+    }
+}
+
+/// `Err` if there are problems.
+fn refuse(problems: Vec<InstanceProblem>) -> Result<(), InstanceErrors> {
+    if problems.is_empty() { Ok(()) } else { Err(InstanceErrors(problems)) }
+}
+
+/// One instance and what the machine declares about it.
+#[derive(Debug)]
+struct Entry<R> {
+    path: String,
+    instance: R,
+    depends_on: Vec<String>,
+    blockers: Vec<String>,
+}
+
+/// A machine's instances by path. `R` is `&dyn Instance` to save and `&mut dyn Instance` to load.
+#[derive(Debug)]
+pub struct Instances<R> {
+    entries: Vec<Entry<R>>,
+}
+
+impl<R> Default for Instances<R> {
+    fn default() -> Self {
+        Self { entries: Vec::new() }
+    }
+}
+
+impl<R> Instances<R> {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an instance under a path that is stable between builds, such as `soc.uart0`.
+    pub fn add(&mut self, path: impl Into<String>, instance: R) -> &mut Self {
+        let path = path.into();
+        self.entries.push(Entry { path, instance, depends_on: Vec::new(), blockers: Vec::new() });
+        self
+    }
+
+    /// Declares that the instance added last is restored after `paths`.
+    ///
+    /// # Panics
+    /// If nothing has been added.
+    pub fn after<P: Into<String>>(&mut self, paths: impl IntoIterator<Item = P>) -> &mut Self {
+        let last = self.entries.last_mut().expect("an instance has been added");
+        last.depends_on.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// Declares that the instance added last cannot be saved, and why ("a host socket is open").
+    ///
+    /// # Panics
+    /// If nothing has been added.
+    pub fn blocked(&mut self, reason: impl Into<String>) -> &mut Self {
+        let last = self.entries.last_mut().expect("an instance has been added");
+        last.blockers.push(reason.into());
+        self
+    }
+
+    /// The paths in the order in which they were added.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.path.as_str())
+    }
+
+    /// Indices of the instances, each after all it depends on.
+    ///
+    /// # Errors
+    /// Unknown dependencies, or a cycle.
+    pub fn restore_order(&self) -> Result<Vec<usize>, InstanceErrors> {
+        let items: Vec<_> = self
+            .entries
+            .iter()
+            .map(|entry| (entry.path.as_str(), entry.depends_on.as_slice()))
+            .collect();
+        order::restore_order(&items).map_err(InstanceErrors)
+    }
+
+    fn duplicates(&self) -> Vec<InstanceProblem> {
+        let mut seen = BTreeSet::new();
+        let again = self.entries.iter().filter(|entry| !seen.insert(entry.path.as_str()));
+        again.map(|entry| InstanceProblem::Duplicate { path: entry.path.clone() }).collect()
+    }
+}
+
+impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
+    /// Adds the state of every instance, and the schemas, to a snapshot being built.
+    ///
+    /// `version_of` chooses the version to write by path and type name; `None` means the newest.
+    ///
+    /// # Errors
+    /// Every duplicate path, blocker and value that the chosen version cannot hold.
+    pub fn save(
+        &self,
+        snapshot: &mut SnapshotBuilder,
+        version_of: &dyn Fn(&str, &str) -> Option<u32>,
+    ) -> Result<(), InstanceErrors> {
+        let mut problems = self.duplicates();
+        for entry in &self.entries {
+            let own = entry.instance.blockers();
+            let reasons = entry.blockers.iter().cloned().chain(own);
+            problems.extend(reasons.map(|reason| InstanceProblem::Blocked {
+                path: entry.path.clone(),
+                reason,
+            }));
+        }
+        refuse(problems)?;
+        let mut problems = Vec::new();
+        for entry in &self.entries {
+            let instance = &*entry.instance;
+            let type_name = instance.type_name();
+            let version =
+                version_of(&entry.path, type_name).unwrap_or_else(|| instance.version());
+            let saved = instance.schema(version).and_then(|schema| {
+                let mut bytes = Vec::new();
+                instance.save(version, &mut bytes)?;
+                Ok((schema, bytes))
+            });
+            match saved {
+                Ok((schema, bytes)) => {
+                    snapshot.schema(type_name, version, schema.hash(), schema.encode());
+                    snapshot.section(SectionBody {
+                        kind: KIND_STATE.to_owned(),
+                        needed: true,
+                        path: entry.path.clone(),
+                        type_name: type_name.to_owned(),
+                        version,
+                        schema: schema.hash(),
+                        bytes,
+                    });
+                }
+                Err(error) => {
+                    problems.push(InstanceProblem::Save { path: entry.path.clone(), error });
+                }
+            }
+        }
+        refuse(problems)
+    }
+
+    /// Decodes the state of every instance without touching any.
+    ///
+    /// # Errors
+    /// Everything that keeps the file from being loaded: a container version of the future,
+    /// damage, missing, unknown and duplicate instances, state that its instance refuses.
+    pub fn stage(&self, snapshot: &Snapshot<'_>) -> Result<StagedInstances, InstanceErrors> {
+        snapshot.header().check_loadable()?;
+        let mut problems = self.duplicates();
+        let order = match self.restore_order() {
+            Ok(order) => order,
+            Err(errors) => {
+                problems.extend(errors.0);
+                Vec::new()
+            }
+        };
+        let mut sections: BTreeMap<&str, &SectionEntry> = BTreeMap::new();
+        for entry in &snapshot.header().sections {
+            if entry.kind == KIND_STATE {
+                sections.insert(&entry.path, entry);
+            } else if entry.needed {
+                problems.push(unknown_kind(entry).into());
+            }
+        }
+        let mut schemas = Schemas::new(snapshot);
+        let mut staged = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let Some(section) = sections.remove(entry.path.as_str()) else {
+                problems.push(InstanceProblem::Missing {
+                    path: entry.path.clone(),
+                    type_name: entry.instance.type_name().to_owned(),
+                });
+                continue;
+            };
+            match stage_one(&*entry.instance, section, snapshot, &mut schemas) {
+                Ok(value) => staged.push(value),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        problems.extend(sections.into_values().map(|section| InstanceProblem::Unknown {
+            path: section.path.clone(),
+            type_name: section.type_name.clone(),
+        }));
+        refuse(problems)?;
+        Ok(StagedInstances { staged, order })
+    }
+}
