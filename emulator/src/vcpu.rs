@@ -4,6 +4,10 @@
 //! journal entry) and the processor takes EXACTLY that many steps, unless something ends the slice
 //! early. Interrupt lines change between slices only.
 
+mod inspect;
+
+pub use inspect::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind};
+
 use crate::{bus::Bus, clock::Clock, memory::GuestMemory};
 
 /// What a processor may touch while it runs a slice.
@@ -57,4 +61,10 @@ pub trait Vcpu: Send {
 
     /// Returns to the power-on state: derived defaults, `pc` at the reset vector.
     fn reset(&mut self);
+
+    /// The processor as a debugger sees it.
+    fn inspect(&self) -> &dyn Inspect;
+
+    /// The same, to change it.
+    fn inspect_mut(&mut self) -> &mut dyn Inspect;
 }
