@@ -6,5 +6,6 @@
 pub mod bus;
 pub mod clock;
 pub mod door;
+pub mod float;
 pub mod memory;
 pub mod vcpu;
