@@ -21,7 +21,7 @@
 //! (an architecture with trapping exceptions looks at the flags afterwards), and `remainder`.
 //!
 //! Why not a library: `rustc_apfloat` has neither square root nor minimumNumber's flags, decides
-//! tininess in one way only and is 10 to 20 times slower (it works on limb arrays); SoftFloat is C
+//! tininess in one way only and is 2 to 15 times slower (it works on limb arrays); SoftFloat is C
 //! with global state. SoftFloat is the oracle of the tests instead.
 #![expect(
     clippy::cast_possible_truncation,

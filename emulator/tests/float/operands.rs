@@ -74,16 +74,16 @@ pub(crate) fn integers() -> impl Iterator<Item = u64> {
 /// A replayable stream of random operands.
 pub(crate) struct Operands {
     pub(crate) seed: u64,
+    /// How many random operands to try.
+    pub(crate) rounds: u64,
     state: u64,
 }
 
 impl Operands {
-    /// From `FLOAT_SEED`, or a fixed seed.
+    /// As `FLOAT_SEED` and `FLOAT_ROUNDS` say, or a short run from a fixed seed.
     pub(crate) fn new() -> Self {
-        let seed = std::env::var("FLOAT_SEED").map_or(0x5eed_0001, |text| {
-            text.parse().expect("FLOAT_SEED is a decimal number of at most 64 bits")
-        });
-        Self { seed, state: seed }
+        let seed = number("FLOAT_SEED", 0x5eed_0001);
+        Self { seed, rounds: number("FLOAT_ROUNDS", 8_000), state: seed }
     }
 
     /// 64 random bits (SplitMix64).
@@ -174,4 +174,10 @@ impl Operands {
         let value = self.bits() >> self.below(64);
         if self.bits() & 1 == 0 { value } else { value.wrapping_neg() }
     }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{variable} is a decimal number, not {text}"))
+    })
 }
