@@ -7,5 +7,6 @@ pub mod bus;
 pub mod clock;
 pub mod door;
 pub mod float;
+pub mod journal;
 pub mod memory;
 pub mod vcpu;

@@ -1,0 +1,340 @@
+//! What a recording promises when it is whole, growing, cut, hit, foreign or too new.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use crate::{clock::Position, door::kind};
+
+use super::{
+    DIGEST_TRANSCRIPT, Damage, Description, END, Ending, FrameHeader, FrameKind, HEADER_LEN, Image,
+    JournalError, PREAMBLE_LEN, Reader, Record, Writer,
+};
+
+/// A small generator (xorshift64*), so that every test can be replayed from its printed seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+struct Sample {
+    folder: tempfile::TempDir,
+    records: Vec<Record>,
+}
+
+impl Sample {
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("run.rec")
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+
+    /// Opens `bytes` in place of the sample.
+    fn open(&self, bytes: &[u8]) -> Result<Reader, JournalError> {
+        let path = self.folder.path().join("hurt.rec");
+        fs::write(&path, bytes).unwrap();
+        Reader::open(&path)
+    }
+}
+
+fn description() -> Description {
+    Description {
+        producer: "emulator 0.0.0".to_owned(),
+        needs: vec!["records-1".to_owned()],
+        machine: "riscv64-virt@1.0".to_owned(),
+        properties: [("memory".to_owned(), "128M".to_owned())].into(),
+        images: vec![Image::of("kernel", "demo.elf", b"demo")],
+        transcript_every: 1 << 24,
+        state_every: 1 << 28,
+        parent: None,
+    }
+}
+
+fn record(kind: &str, needed: bool, steps: u64, data: Vec<u8>) -> Record {
+    Record {
+        position: Position { steps, idle_ns: steps / 3, sequence: u64::from(needed) },
+        kind: Arc::from(kind),
+        target: Arc::from(if needed { "soc/uart0" } else { "" }),
+        needed,
+        transcript: (!steps.is_multiple_of(5)).then_some(steps.wrapping_mul(0x9e37_79b9)),
+        data,
+    }
+}
+
+/// A recording of six batches: inputs, digests and the end.
+fn sample(seed: u64) -> Sample {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random(seed);
+    let mut writer = Writer::create(&folder.path().join("run.rec"), &description()).unwrap();
+    let mut records = Vec::new();
+    let mut steps = 0;
+    for batch in 0..6 {
+        for _ in 0..1 + random.below(8) {
+            steps += random.below(1 << 30);
+            let data = (0..random.below(40)).map(|_| random.next().to_le_bytes()[0]).collect();
+            let next = if random.below(2) == 0 {
+                record(kind::SERIAL_INPUT, true, steps, data)
+            } else {
+                record(DIGEST_TRANSCRIPT, false, steps, data)
+            };
+            writer.record(&next).unwrap();
+            records.push(next);
+        }
+        if batch == 5 {
+            let end = Record { needed: false, ..record(END, false, steps, b"power-off".to_vec()) };
+            writer.record(&end).unwrap();
+            records.push(end);
+        }
+        let now = records.last().unwrap().position;
+        writer.flush(now).unwrap();
+    }
+    writer.finish(records.last().unwrap().position).unwrap();
+    Sample { folder, records }
+}
+
+fn all(reader: &Reader) -> Vec<Record> {
+    reader.records().unwrap().map(|record| record.unwrap()).collect()
+}
+
+#[test]
+fn records_read_back_as_written() {
+    let sample = sample(1);
+    let reader = Reader::open(&sample.path()).unwrap();
+    assert_eq!(reader.description(), &description());
+    assert_eq!(reader.ending(), Ending::Complete);
+    assert_eq!(all(&reader), sample.records);
+    assert_eq!(reader.record_count(), sample.records.len() as u64);
+    let last = sample.records.last().unwrap().position;
+    assert_eq!(reader.last(), Position { sequence: 0, ..last });
+}
+
+#[test]
+fn a_recording_is_readable_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.rec");
+    let mut writer = Writer::create(&path, &description()).unwrap();
+    assert_eq!(Reader::open(&path).unwrap().ending(), Ending::Open);
+    for steps in 1..20 {
+        let next = record(kind::SERIAL_INPUT, true, steps, vec![b'a'; 100]);
+        writer.record(&next).unwrap();
+        writer.flush(next.position).unwrap();
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.ending(), Ending::Open);
+        assert_eq!(reader.last().steps, steps);
+        assert_eq!(all(&reader).len() as u64, steps);
+    }
+}
+
+#[test]
+fn progress_without_records_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.rec");
+    let mut writer = Writer::create(&path, &description()).unwrap();
+    let far = Position { steps: 77, idle_ns: 5, sequence: 0 };
+    writer.flush(far).unwrap();
+    let bytes = writer.bytes();
+    writer.flush(far).unwrap();
+    assert_eq!(writer.bytes(), bytes, "nothing new, nothing written");
+    assert_eq!(Reader::open(&path).unwrap().last(), far);
+}
+
+#[test]
+fn a_cut_at_every_byte_of_the_last_three_frames_keeps_every_whole_frame() {
+    let sample = sample(2);
+    let bytes = sample.bytes();
+    let whole = Reader::open(&sample.path()).unwrap();
+    let ends: Vec<u64> = whole.frames().iter().map(super::FrameAt::end).collect();
+    for cut in ends[ends.len() - 4]..bytes.len() as u64 {
+        let hurt = sample.open(&bytes[..usize::try_from(cut).unwrap()]).unwrap();
+        let kept = ends.iter().filter(|end| **end <= cut).count();
+        assert_eq!(hurt.frames(), &whole.frames()[..kept], "cut at {cut}");
+        let expected = if ends.contains(&cut) {
+            Ending::Open
+        } else {
+            Ending::Damaged { offset: ends[kept - 1], damage: Damage::Truncated }
+        };
+        assert_eq!(hurt.ending(), expected, "cut at {cut}");
+        assert_eq!(hurt.last(), whole.frames()[kept - 1].header.last, "cut at {cut}");
+        let records = all(&hurt);
+        assert_eq!(records, sample.records[..records.len()], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_cut_anywhere_is_an_error_or_a_prefix() {
+    let sample = sample(3);
+    let bytes = sample.bytes();
+    for cut in (0..bytes.len()).step_by(5) {
+        if let Ok(reader) = sample.open(&bytes[..cut]) {
+            assert_ne!(reader.ending(), Ending::Complete, "cut at {cut}");
+            let records = all(&reader);
+            assert_eq!(records, sample.records[..records.len()], "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_bit_flips_are_never_misread() {
+    let seed = 0x5eed_0006;
+    println!("seed {seed:#x}");
+    let mut random = Random(seed);
+    let sample = sample(4);
+    let whole = sample.bytes();
+    for _ in 0..1_000 {
+        let mut bytes = whole.clone();
+        let bit = random.below(whole.len() as u64 * 8);
+        bytes[usize::try_from(bit / 8).unwrap()] ^= 1 << (bit % 8);
+        // Every bit is covered: a flip either refuses the file or ends it early.
+        if let Ok(reader) = sample.open(&bytes) {
+            assert!(matches!(reader.ending(), Ending::Damaged { .. }), "bit {bit}");
+            assert_eq!(reader.description(), &description(), "bit {bit}");
+            let records = all(&reader);
+            assert!(records.len() < sample.records.len(), "bit {bit}");
+            assert_eq!(records, sample.records[..records.len()], "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn random_bytes_behind_a_good_beginning_end_it_there() {
+    let sample = sample(5);
+    let mut random = Random(0x5eed_0007);
+    let bytes = sample.bytes();
+    let second = Reader::open(&sample.path()).unwrap().frames()[1];
+    let keep = usize::try_from(second.offset).unwrap();
+    for _ in 0..200 {
+        let mut hurt = bytes[..keep].to_vec();
+        hurt.extend((0..random.below(400)).map(|_| random.next().to_le_bytes()[0]));
+        let reader = sample.open(&hurt).unwrap();
+        assert_eq!(reader.frames().len(), 1);
+        assert_ne!(reader.ending(), Ending::Complete);
+    }
+}
+
+#[test]
+fn bytes_left_over_from_another_recording_are_told_apart() {
+    let (first, second) = (sample(6), sample(7));
+    let folder = tempfile::tempdir().unwrap();
+    let other = Description { machine: "riscv64-virt@1.1".to_owned(), ..description() };
+    let path = folder.path().join("other.rec");
+    drop(Writer::create(&path, &other).unwrap());
+    let other_id = Reader::open(&path).unwrap().recording();
+    let mut bytes = fs::read(&path).unwrap();
+    let tail = Reader::open(&second.path()).unwrap().frames()[1];
+    bytes.extend_from_slice(&second.bytes()[usize::try_from(tail.offset).unwrap()..]);
+    let reader = first.open(&bytes).unwrap();
+    let damage = Damage::Foreign { expected: other_id, found: tail.header.recording };
+    assert_eq!(reader.ending(), Ending::Damaged { offset: bytes_before(&reader), damage });
+}
+
+fn bytes_before(reader: &Reader) -> u64 {
+    reader.frames().last().unwrap().end()
+}
+
+#[test]
+fn a_doubled_or_lost_frame_ends_the_recording_before_it() {
+    let sample = sample(8);
+    let bytes = sample.bytes();
+    let frames = Reader::open(&sample.path()).unwrap().frames().to_vec();
+    let cut = |from: usize, to: usize| {
+        &bytes[usize::try_from(frames[from].offset).unwrap()
+            ..usize::try_from(frames[to].end()).unwrap()]
+    };
+    let start = &bytes[..PREAMBLE_LEN];
+    for (label, hurt, found) in [
+        ("doubled", [start, cut(0, 2), cut(2, 6)].concat(), 2),
+        ("lost", [start, cut(0, 2), cut(4, 6)].concat(), 4),
+    ] {
+        let reader = sample.open(&hurt).unwrap();
+        let damage = Damage::Number { expected: 3, found };
+        let offset = frames[2].end();
+        assert_eq!(reader.ending(), Ending::Damaged { offset, damage }, "{label}");
+    }
+}
+
+/// Appends a frame of a kind that no build knows yet.
+fn with_unknown_frame(sample: &Sample, needed: bool) -> Vec<u8> {
+    let mut bytes = sample.bytes();
+    let reader = Reader::open(&sample.path()).unwrap();
+    let last = reader.frames().last().unwrap().header;
+    let header = FrameHeader {
+        kind: FrameKind::Unknown(900),
+        needed,
+        compressed: false,
+        stored_len: 3,
+        raw_len: 3,
+        number: last.number + 1,
+        payload_crc: crc32c::crc32c(b"new"),
+        first: last.last,
+        ..last
+    };
+    bytes.extend_from_slice(&header.to_bytes());
+    bytes.extend_from_slice(b"new");
+    bytes
+}
+
+#[test]
+fn an_unknown_frame_is_passed_over_unless_replay_needs_it() {
+    let sample = sample(9);
+    let bytes = with_unknown_frame(&sample, false);
+    let reader = sample.open(&bytes).unwrap();
+    assert_eq!(reader.ending(), Ending::Complete);
+    assert_eq!(all(&reader), sample.records);
+    let reader = sample.open(&with_unknown_frame(&sample, true)).unwrap();
+    let offset = bytes.len() as u64 - 3 - HEADER_LEN as u64;
+    assert_eq!(reader.ending(), Ending::Damaged { offset, damage: Damage::UnknownKind(900) });
+}
+
+#[test]
+fn an_unknown_input_is_known_to_be_needed_and_an_unknown_annotation_is_not() {
+    for (kind, needed, foreign) in [
+        ("net.hologram", true, true),
+        ("digest.quantum", false, false),
+        (kind::SERIAL_INPUT, true, false),
+    ] {
+        assert_eq!(record(kind, needed, 1, Vec::new()).is_foreign(), foreign, "{kind}");
+    }
+}
+
+#[test]
+fn a_recording_that_needs_more_than_this_build_has_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.rec");
+    let needs = vec!["records-1".to_owned(), "time-travel-2".to_owned()];
+    drop(Writer::create(&path, &Description { needs, ..description() }).unwrap());
+    let message = Reader::open(&path).unwrap_err().to_string();
+    assert!(message.contains("needs time-travel-2, which this build lacks"), "{message}");
+}
+
+#[test]
+fn a_newer_format_is_refused_by_number_and_another_file_by_its_magic() {
+    let sample = sample(10);
+    let mut bytes = sample.bytes();
+    bytes[8] = 9;
+    let crc = crc32c::crc32c(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    let message = sample.open(&bytes).unwrap_err().to_string();
+    assert!(message.contains("recording format 9; this build reads up to 1"), "{message}");
+    let message = sample.open(b"#!/bin/sh\necho no recording at all\n").unwrap_err().to_string();
+    assert!(message.contains("not a recording"), "{message}");
+}
+
+#[test]
+fn a_changed_image_is_refused_by_name_and_digest() {
+    let image = Image::of("kernel", "vmlinux", b"right");
+    assert!(image.check(b"right").is_ok());
+    let message = image.check(b"wrong").unwrap_err().to_string();
+    for part in ["kernel vmlinux", &image.digest, "give the recorded file"] {
+        assert!(message.contains(part), "{message}");
+    }
+}

@@ -1,0 +1,215 @@
+//! Writes a recording: collects records into batches and appends frames.
+//!
+//! The writer has no clock. Whoever owns it decides when a batch is due; it appends on its own only
+//! when [`FLUSH_BYTES`] have come together. A frame goes to the operating system in one write, so
+//! that killing the process loses no frame that was appended and leaves at most the last one cut.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::clock::Position;
+
+use super::{
+    Batch, Description, FrameHeader, FrameKind, JournalError, MAGIC, MAX_PAYLOAD, PREAMBLE_LEN,
+    Record, VERSION, frame,
+};
+
+/// A batch of this many bytes is appended at once.
+pub const FLUSH_BYTES: usize = 64 << 10;
+/// Payloads below this stay as they are: compressing them gains nothing.
+const COMPRESS_FROM: usize = 48;
+/// zstd level of records and descriptions.
+const LEVEL: i32 = 3;
+
+/// A recording that grows.
+#[derive(Debug)]
+pub struct Writer {
+    file: File,
+    path: PathBuf,
+    recording: u32,
+    number: u32,
+    batch: Batch,
+    /// Where the open batch begins.
+    first: Position,
+    /// The last position that the file speaks of.
+    flushed: Position,
+    bytes: u64,
+}
+
+impl Writer {
+    /// Creates `path`, replacing what is there, and writes the description.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails.
+    pub fn create(path: &Path, description: &Description) -> Result<Self, JournalError> {
+        let file = File::create(path).map_err(|source| io_error(path, source))?;
+        let payload = description.to_bytes();
+        let hash = blake3::hash(&payload);
+        let mut id = [0; 4];
+        id.copy_from_slice(&hash.as_bytes()[..4]);
+        let mut writer = Self {
+            file,
+            path: path.to_owned(),
+            recording: u32::from_le_bytes(id),
+            number: 0,
+            batch: Batch::default(),
+            first: Position::default(),
+            flushed: Position::default(),
+            bytes: 0,
+        };
+        writer.append(&preamble())?;
+        let zero = Position::default();
+        writer.frame(FrameKind::Description, zero, zero, &payload, LEVEL)?;
+        Ok(writer)
+    }
+
+    /// Starts the positions of a recording that does not begin at power-on, before any record.
+    pub fn start_at(&mut self, position: Position) {
+        self.first = frame::span(position);
+        self.flushed = self.first;
+        self.batch.restart(self.first);
+    }
+
+    /// Identity of the recording, which every frame carries.
+    #[must_use]
+    pub fn recording(&self) -> u32 {
+        self.recording
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds a record; appends the batch when it is full.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails. What was appended before stays readable.
+    pub fn record(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.batch.push(record);
+        if self.batch.len() >= FLUSH_BYTES {
+            self.flush(record.position)?;
+        }
+        Ok(())
+    }
+
+    /// Appends what was collected; from then on the recording is complete up to `now`. Does nothing
+    /// when there is nothing new.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails.
+    pub fn flush(&mut self, now: Position) -> Result<(), JournalError> {
+        let now = frame::span(now);
+        if self.batch.is_empty() && now == self.flushed {
+            return Ok(());
+        }
+        let payload = self.batch.take(now);
+        self.frame(FrameKind::Records, self.first, now, &payload, LEVEL)?;
+        self.first = now;
+        self.flushed = now;
+        Ok(())
+    }
+
+    /// Appends `content` as frames of `kind`, cut into pieces that each begin with a fixed
+    /// 24-byte piece header: whole length, offset, identity (each `u64`).
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails.
+    pub fn pieces(
+        &mut self,
+        kind: FrameKind,
+        at: Position,
+        identity: u64,
+        content: &[u8],
+    ) -> Result<(), JournalError> {
+        const PIECE: usize = 4 << 20;
+        const { assert!(PIECE + 24 <= MAX_PAYLOAD as usize) }
+        let mut offset = 0;
+        loop {
+            let piece = &content[offset..content.len().min(offset + PIECE)];
+            let mut payload = Vec::with_capacity(piece.len() + 24);
+            payload.extend_from_slice(&(content.len() as u64).to_le_bytes());
+            payload.extend_from_slice(&(offset as u64).to_le_bytes());
+            payload.extend_from_slice(&identity.to_le_bytes());
+            payload.extend_from_slice(piece);
+            self.frame(kind, frame::span(at), frame::span(at), &payload, 1)?;
+            offset += piece.len();
+            if offset >= content.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Flushes and asks the host to put everything on the disk.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails.
+    pub fn finish(mut self, now: Position) -> Result<(), JournalError> {
+        self.flush(now)?;
+        self.file.sync_all().map_err(|source| io_error(&self.path, source))
+    }
+
+    fn frame(
+        &mut self,
+        kind: FrameKind,
+        first: Position,
+        last: Position,
+        payload: &[u8],
+        level: i32,
+    ) -> Result<(), JournalError> {
+        let packed = (payload.len() >= COMPRESS_FROM)
+            .then(|| zstd::bulk::compress(payload, level))
+            .transpose()
+            .map_err(|source| io_error(&self.path, source))?
+            .filter(|packed| packed.len() < payload.len());
+        let stored = packed.as_deref().unwrap_or(payload);
+        let header = FrameHeader {
+            kind,
+            compressed: packed.is_some(),
+            needed: kind.is_needed(),
+            stored_len: frame_len(stored),
+            raw_len: frame_len(payload),
+            number: self.number,
+            recording: self.recording,
+            first,
+            last,
+            payload_crc: crc32c::crc32c(stored),
+        };
+        let mut bytes = header.to_bytes().to_vec();
+        bytes.extend_from_slice(stored);
+        self.append(&bytes)?;
+        self.number += 1;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
+        self.file.write_all(bytes).map_err(|source| io_error(&self.path, source))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn frame_len(bytes: &[u8]) -> u32 {
+    match u32::try_from(bytes.len()) {
+        Ok(length) if length <= MAX_PAYLOAD => length,
+        _ => unreachable!("batches and pieces are bounded below the format's limit"),
+    }
+}
+
+fn preamble() -> [u8; PREAMBLE_LEN] {
+    let mut bytes = [0; PREAMBLE_LEN];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..12]);
+    bytes[12..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Names the file in an error of the host.
+pub(super) fn io_error(path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io { file: path.display().to_string(), source }
+}
