@@ -66,6 +66,18 @@ pub struct Output<'a> {
     pub data: &'a [u8],
 }
 
+/// A moment of the run, as the machine tells it to its door.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Where the timeline stands.
+    pub position: Position,
+    /// Virtual time there, in nanoseconds.
+    pub now_ns: u64,
+    /// The machine's transcript hash there: everything that crossed the bus, every trap and every
+    /// interrupt so far, on every hart.
+    pub transcript: u64,
+}
+
 /// What the door has for the machine at a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -98,19 +110,18 @@ pub trait Door {
     fn power_on(&mut self) -> PowerOn;
 
     /// Absolute steps at which the machine must ask [`Door::take`] again at the latest, greater
-    /// than `now.steps`; `u64::MAX` when it need not.
-    fn horizon(&mut self, now: Position) -> u64;
+    /// than those of `now`; `u64::MAX` when it need not.
+    fn horizon(&mut self, now: Moment) -> u64;
 
-    /// What is due at `now`, which is `now_ns` of virtual time. Asked before every slice until it
-    /// has nothing. A live door holds a machine back here that runs ahead of the host's clock.
-    fn take(&mut self, now: Position, now_ns: u64) -> Reply;
+    /// What is due at `now`. Asked before every slice until it has nothing. A live door holds a machine back here that runs ahead of the host's clock.
+    fn take(&mut self, now: Moment) -> Reply;
 
-    /// Every hart waits at `now`, which is `now_ns` of virtual time; the machine's next deadline is
-    /// at `deadline_ns` of virtual time, or there is none.
+    /// Every hart waits at `now`; the machine's next deadline is at `deadline_ns` of virtual time,
+    /// or there is none.
     ///
     /// A door that has nothing and sees no deadline must answer [`Wake::Leave`] or wait for its
     /// host: the machine never spins.
-    fn idle(&mut self, now: Position, now_ns: u64, deadline_ns: Option<u64>) -> Wake;
+    fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake;
 
     /// The guest has sent something out.
     fn output(&mut self, now: Position, output: Output<'_>);
@@ -125,15 +136,15 @@ impl Door for Closed {
         PowerOn::default()
     }
 
-    fn horizon(&mut self, _: Position) -> u64 {
+    fn horizon(&mut self, _: Moment) -> u64 {
         u64::MAX
     }
 
-    fn take(&mut self, _: Position, _: u64) -> Reply {
+    fn take(&mut self, _: Moment) -> Reply {
         Reply::Nothing
     }
 
-    fn idle(&mut self, _: Position, _: u64, deadline_ns: Option<u64>) -> Wake {
+    fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {
         if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
     }
 
