@@ -1,0 +1,616 @@
+//! What the derive states about a type: every version of it, as constants.
+//!
+//! Problem: one description must serve three readers: const evaluation (is this still the shape
+//! that was released? across crates), the run time (what schema goes into the file, how is an old
+//! file resolved) and inspection. Two descriptions would drift.
+//!
+//! Strategy: [`TypeDef`] is a `const` that holds ALL versions (a field says since when, until when,
+//! under which names and kinds). [`encode_shape`] is a `const fn` that writes the canonical
+//! bytes of ONE version; its hash is computed by the compiler for the checks, and the very same
+//! function writes the bytes that go into files.
+//!
+//! Invariants: the fields of a type stand in canonical order (by their oldest name), so that moving a
+//! field in the source changes nothing on the wire. A nested type appears in the shape of its
+//! owner as name, version and hash, so a change anywhere below changes every hash above.
+//!
+//! Which version of a nested type belongs to an old version of its owner is known from the lock
+//! ([`ReleasedDef::uses`]); an owner's unreleased version uses the newest.
+
+use crate::schema::hash::Fnv128;
+use crate::schema::{NAME_BYTES_MAX, Presence, Shape};
+
+/// A deriving type, in all its versions.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeDef {
+    /// Stable name, without generic arguments.
+    pub name: &'static str,
+    /// Generic arguments; part of the stable name as `Name<u8,4>`.
+    pub arguments: &'static [ArgumentDef],
+    /// Newest version; the first is 1.
+    pub version: u32,
+    /// Oldest version that this build loads and saves.
+    pub version_min: u32,
+    /// Semantic revisions as (first version with it, revision), ascending; before the first: 0.
+    pub semantics: &'static [(u32, u32)],
+    /// Fields or variants.
+    pub shape: ShapeDef,
+    /// Released versions, from the lock, ascending.
+    pub released: &'static [ReleasedDef],
+}
+
+/// A generic argument of a type.
+#[derive(Clone, Copy, Debug)]
+pub enum ArgumentDef {
+    /// A type parameter's kind.
+    Kind(KindDef),
+    /// A const parameter's value.
+    Const(u64),
+}
+
+/// A released version as the lock states it.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleasedDef {
+    /// Full stable name that the entry is about (generic instances have one each).
+    pub name: &'static str,
+    /// The version.
+    pub version: u32,
+    /// Hash of its shape.
+    pub hash: u128,
+    /// The versions of the deriving types it held: (full stable name, version).
+    pub uses: &'static [(&'static str, u32)],
+    /// Defaults as they were encoded: (field, or `Variant.field`; bytes).
+    pub defaults: &'static [(&'static str, &'static [u8])],
+}
+
+/// The body of a type.
+#[derive(Clone, Copy, Debug)]
+pub enum ShapeDef {
+    /// Fields in canonical order.
+    Struct(&'static [FieldDef]),
+    /// Variants, ascending by id.
+    Enum(&'static [VariantDef]),
+}
+
+/// A variant of an enum.
+#[derive(Clone, Copy, Debug)]
+pub struct VariantDef {
+    /// Explicit id: what stands on the wire.
+    pub id: u32,
+    /// Stable name.
+    pub name: &'static str,
+    /// First version with it.
+    pub since: u32,
+    /// Last version with it; `u32::MAX` while it lives.
+    pub until: u32,
+    /// Its fields in canonical order.
+    pub fields: &'static [FieldDef],
+}
+
+/// A field, in all its versions.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldDef {
+    /// Present name.
+    pub name: &'static str,
+    /// Former names as (name, last version with it), ascending.
+    pub aliases: &'static [(&'static str, u32)],
+    /// First version with it.
+    pub since: u32,
+    /// Last version with it; `u32::MAX` while it lives.
+    pub until: u32,
+    /// Whether it may be absent from the bytes.
+    pub presence: Presence,
+    /// Its present (or last) kind.
+    pub kind: KindDef,
+    /// Former kinds or meanings, ascending.
+    pub conversions: &'static [ConversionDef],
+    /// Encodes its default in its present kind.
+    pub default: fn() -> Option<Vec<u8>>,
+}
+
+/// One former kind of a field and the ways from and to its successor.
+#[derive(Clone, Copy, Debug)]
+pub struct ConversionDef {
+    /// Last version with the former kind.
+    pub until: u32,
+    /// The former kind.
+    pub from: KindDef,
+    /// Encoded former value to encoded successor.
+    pub up: ConvertFn,
+    /// Encoded successor to encoded former value.
+    pub down: ConvertFn,
+}
+
+/// Converts one encoded value, or says why it cannot.
+pub type ConvertFn = fn(&[u8]) -> Result<Vec<u8>, String>;
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug)]
+pub enum KindDef {
+    /// 0 or 1.
+    Bool,
+    /// Unsigned, one raw byte.
+    U8,
+    /// Unsigned varint.
+    U16,
+    /// Unsigned varint.
+    U32,
+    /// Unsigned varint.
+    U64,
+    /// Unsigned varint.
+    U128,
+    /// Signed, one raw byte.
+    I8,
+    /// Zigzag varint.
+    I16,
+    /// Zigzag varint.
+    I32,
+    /// Zigzag varint.
+    I64,
+    /// Zigzag varint.
+    I128,
+    /// Four bytes, little-endian bits.
+    F32,
+    /// Eight bytes, little-endian bits.
+    F64,
+    /// UTF-8 of at most so many bytes.
+    String(u64),
+    /// Presence marker, then the value.
+    Option(&'static Self),
+    /// A fixed count of elements.
+    Array(&'static Self, usize),
+    /// Count, then at most `max` elements.
+    Seq(&'static Self, u64),
+    /// As `Seq`, elements strictly ascending.
+    Set(&'static Self, u64),
+    /// Count, then at most `max` pairs, keys strictly ascending.
+    Map(&'static Self, &'static Self, u64),
+    /// Elements of various kinds.
+    Tuple(&'static [Self]),
+    /// An integer of `bits` bits whose bits have names: (name, bit), in order of bits.
+    Flags(u32, &'static [(&'static str, u32)]),
+    /// A deriving type.
+    Type(&'static TypeDef),
+}
+
+impl FieldDef {
+    /// Whether `version` has the field.
+    #[must_use]
+    pub const fn lives_in(&self, version: u32) -> bool {
+        self.since <= version && version <= self.until
+    }
+
+    /// Its name in `version`.
+    #[must_use]
+    pub const fn name_in(&self, version: u32) -> &'static str {
+        let mut index = 0;
+        while index < self.aliases.len() {
+            if version <= self.aliases[index].1 {
+                return self.aliases[index].0;
+            }
+            index += 1;
+        }
+        self.name
+    }
+
+    /// How many conversions lie behind it in `version`.
+    #[must_use]
+    pub const fn revision_in(&self, version: u32) -> usize {
+        let mut index = 0;
+        while index < self.conversions.len() {
+            if version <= self.conversions[index].until {
+                return index;
+            }
+            index += 1;
+        }
+        index
+    }
+
+    /// Its kind in `version`.
+    #[must_use]
+    pub const fn kind_in(&self, version: u32) -> &KindDef {
+        let revision = self.revision_in(version);
+        if revision < self.conversions.len() {
+            &self.conversions[revision].from
+        } else {
+            &self.kind
+        }
+    }
+}
+
+impl VariantDef {
+    /// Whether `version` has the variant.
+    #[must_use]
+    pub const fn lives_in(&self, version: u32) -> bool {
+        self.since <= version && version <= self.until
+    }
+}
+
+impl TypeDef {
+    /// The semantic revision of `version`.
+    #[must_use]
+    pub const fn semantic_in(&self, version: u32) -> u32 {
+        let mut revision = 0;
+        let mut index = 0;
+        while index < self.semantics.len() {
+            if self.semantics[index].0 <= version {
+                revision = self.semantics[index].1;
+            }
+            index += 1;
+        }
+        revision
+    }
+
+    /// The lock's entry for `version` of this very type (generic instance).
+    #[must_use]
+    pub const fn released_in(&self, version: u32) -> Option<&'static ReleasedDef> {
+        let mut index = 0;
+        while index < self.released.len() {
+            let entry = &self.released[index];
+            if entry.version == version && self.is_named(entry.name) {
+                return Some(entry);
+            }
+            index += 1;
+        }
+        None
+    }
+
+    /// Which version of the type `nested` the `version` of this type holds.
+    #[must_use]
+    pub const fn nested_version(&self, version: u32, nested: &Self) -> u32 {
+        if let Some(entry) = self.released_in(version) {
+            let mut index = 0;
+            while index < entry.uses.len() {
+                if nested.is_named(entry.uses[index].0) {
+                    return entry.uses[index].1;
+                }
+                index += 1;
+            }
+        }
+        nested.version
+    }
+
+    /// Whether `name` is the full stable name.
+    #[must_use]
+    pub const fn is_named(&self, name: &str) -> bool {
+        let mut buffer = [0; NAME_BYTES_MAX];
+        let full = self.full_name_in(&mut buffer);
+        let wanted = name.as_bytes();
+        if full.len() != wanted.len() {
+            return false;
+        }
+        let mut index = 0;
+        while index < full.len() {
+            if full[index] != wanted[index] {
+                return false;
+            }
+            index += 1;
+        }
+        true
+    }
+
+    /// The stable name with generic arguments.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let mut buffer = [0; NAME_BYTES_MAX];
+        String::from_utf8_lossy(self.full_name_in(&mut buffer)).into_owned()
+    }
+
+    const fn full_name_in<'a>(&self, buffer: &'a mut [u8; NAME_BYTES_MAX]) -> &'a [u8] {
+        let mut text = Emit::into(buffer);
+        text.type_name(self);
+        let written = text.written;
+        assert!(written <= NAME_BYTES_MAX, "a stable type name exceeds 255 bytes");
+        buffer.split_at(written).0
+    }
+
+    /// Hash of the canonical bytes of `version`; usable in constants.
+    #[must_use]
+    pub const fn hash_in(&self, version: u32) -> u128 {
+        let mut emit = Emit::into(&mut []);
+        emit.shape(self, version);
+        emit.hash.finish()
+    }
+
+    /// Panics at compile time if this is not the shape that was released as `version`.
+    ///
+    /// # Panics
+    /// With `message`, which names the type and says what to do.
+    pub const fn assert_released(&self, version: u32, message: &str) {
+        if let Some(entry) = self.released_in(version) {
+            assert!(self.hash_in(version) == entry.hash, "{}", message);
+        }
+    }
+}
+
+/// The canonical bytes of one version of `def`, which its hash covers.
+#[must_use]
+pub fn encode_shape(def: &TypeDef, version: u32) -> Vec<u8> {
+    let mut measure = Emit::into(&mut []);
+    measure.shape(def, version);
+    let mut bytes = vec![0; measure.written];
+    let mut emit = Emit::into(&mut bytes);
+    emit.shape(def, version);
+    bytes
+}
+
+/// Writes what fits, counts and hashes all of it.
+struct Emit<'a> {
+    hash: Fnv128,
+    written: usize,
+    buffer: &'a mut [u8],
+}
+
+impl<'a> Emit<'a> {
+    const fn into(buffer: &'a mut [u8]) -> Self {
+        Self { hash: Fnv128::new(), written: 0, buffer }
+    }
+
+    const fn byte(&mut self, byte: u8) {
+        self.hash = self.hash.byte(byte);
+        if self.written < self.buffer.len() {
+            self.buffer[self.written] = byte;
+        }
+        self.written += 1;
+    }
+
+    const fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte((value & 0x7f) as u8);
+    }
+
+    const fn raw(&mut self, bytes: &[u8]) {
+        let mut index = 0;
+        while index < bytes.len() {
+            self.byte(bytes[index]);
+            index += 1;
+        }
+    }
+
+    const fn text(&mut self, text: &str) {
+        self.varint(text.len() as u64);
+        self.raw(text.as_bytes());
+    }
+
+    const fn shape(&mut self, def: &TypeDef, version: u32) {
+        let mut name = [0; NAME_BYTES_MAX];
+        let name = def.full_name_in(&mut name);
+        self.varint(name.len() as u64);
+        self.raw(name);
+        self.varint(version as u64);
+        self.varint(def.semantic_in(version) as u64);
+        match def.shape {
+            ShapeDef::Struct(fields) => {
+                self.byte(Shape::STRUCT);
+                self.fields(def, version, fields);
+            }
+            ShapeDef::Enum(variants) => {
+                self.byte(Shape::ENUM);
+                let mut count = 0;
+                let mut index = 0;
+                while index < variants.len() {
+                    count += variants[index].lives_in(version) as u64;
+                    index += 1;
+                }
+                self.varint(count);
+                index = 0;
+                while index < variants.len() {
+                    let variant = &variants[index];
+                    if variant.lives_in(version) {
+                        self.varint(variant.id as u64);
+                        self.text(variant.name);
+                        self.fields(def, version, variant.fields);
+                    }
+                    index += 1;
+                }
+            }
+        }
+    }
+
+    const fn fields(&mut self, def: &TypeDef, version: u32, fields: &[FieldDef]) {
+        let mut count = 0;
+        let mut index = 0;
+        while index < fields.len() {
+            count += fields[index].lives_in(version) as u64;
+            index += 1;
+        }
+        self.varint(count);
+        index = 0;
+        while index < fields.len() {
+            let field = &fields[index];
+            if field.lives_in(version) {
+                self.text(field.name_in(version));
+                self.varint(field.revision_in(version) as u64);
+                self.byte(field.presence as u8);
+                self.kind(def, version, field.kind_in(version));
+            }
+            index += 1;
+        }
+    }
+
+    const fn kind(&mut self, def: &TypeDef, version: u32, kind: &KindDef) {
+        self.byte(kind.tag());
+        match kind {
+            KindDef::String(max) => self.varint(*max),
+            KindDef::Option(item) => self.kind(def, version, item),
+            KindDef::Array(item, count) => {
+                self.varint(*count as u64);
+                self.kind(def, version, item);
+            }
+            KindDef::Seq(item, max) | KindDef::Set(item, max) => {
+                self.varint(*max);
+                self.kind(def, version, item);
+            }
+            KindDef::Map(key, value, max) => {
+                self.varint(*max);
+                self.kind(def, version, key);
+                self.kind(def, version, value);
+            }
+            KindDef::Tuple(items) => {
+                self.varint(items.len() as u64);
+                let mut index = 0;
+                while index < items.len() {
+                    self.kind(def, version, &items[index]);
+                    index += 1;
+                }
+            }
+            KindDef::Flags(bits, names) => {
+                self.varint(*bits as u64);
+                self.varint(names.len() as u64);
+                let mut index = 0;
+                while index < names.len() {
+                    self.text(names[index].0);
+                    self.varint(names[index].1 as u64);
+                    index += 1;
+                }
+            }
+            KindDef::Type(nested) => {
+                self.type_reference(nested, def.nested_version(version, nested))
+            }
+            _ => {}
+        }
+    }
+
+    const fn type_reference(&mut self, nested: &TypeDef, version: u32) {
+        let mut name = [0; NAME_BYTES_MAX];
+        let name = nested.full_name_in(&mut name);
+        self.varint(name.len() as u64);
+        self.raw(name);
+        self.varint(version as u64);
+        self.raw(&nested.hash_in(version).to_le_bytes());
+    }
+
+    /// `Name`, or `Name<u8,4>`: argument kinds by the words that error messages use.
+    const fn type_name(&mut self, def: &TypeDef) {
+        self.raw(def.name.as_bytes());
+        if def.arguments.is_empty() {
+            return;
+        }
+        self.byte(b'<');
+        let mut index = 0;
+        while index < def.arguments.len() {
+            if index > 0 {
+                self.byte(b',');
+            }
+            match &def.arguments[index] {
+                ArgumentDef::Kind(kind) => self.kind_name(kind),
+                ArgumentDef::Const(value) => self.decimal(*value),
+            }
+            index += 1;
+        }
+        self.byte(b'>');
+    }
+
+    const fn decimal(&mut self, value: u64) {
+        if value >= 10 {
+            self.decimal(value / 10);
+        }
+        self.byte(b'0' + (value % 10) as u8);
+    }
+
+    const fn kind_name(&mut self, kind: &KindDef) {
+        match kind {
+            KindDef::Option(item) => {
+                self.byte(b'?');
+                self.kind_name(item);
+            }
+            KindDef::Array(item, count) => {
+                self.byte(b'[');
+                self.kind_name(item);
+                self.byte(b';');
+                self.decimal(*count as u64);
+                self.byte(b']');
+            }
+            KindDef::Seq(item, max) | KindDef::Set(item, max) => {
+                self.byte(b'[');
+                self.kind_name(item);
+                self.raw(b";..");
+                self.decimal(*max);
+                self.byte(b']');
+            }
+            KindDef::Map(key, value, max) => {
+                self.byte(b'{');
+                self.kind_name(key);
+                self.byte(b':');
+                self.kind_name(value);
+                self.raw(b";..");
+                self.decimal(*max);
+                self.byte(b'}');
+            }
+            KindDef::Tuple(items) => {
+                self.byte(b'(');
+                let mut index = 0;
+                while index < items.len() {
+                    self.kind_name(&items[index]);
+                    self.byte(b',');
+                    index += 1;
+                }
+                self.byte(b')');
+            }
+            KindDef::Type(nested) => self.type_name(nested),
+            plain => self.raw(plain.word().as_bytes()),
+        }
+    }
+}
+
+impl KindDef {
+    /// The byte that stands for the kind in canonical bytes.
+    #[must_use]
+    pub const fn tag(&self) -> u8 {
+        match self {
+            Self::Bool => 1,
+            Self::U8 => 2,
+            Self::U16 => 3,
+            Self::U32 => 4,
+            Self::U64 => 5,
+            Self::U128 => 6,
+            Self::I8 => 7,
+            Self::I16 => 8,
+            Self::I32 => 9,
+            Self::I64 => 10,
+            Self::I128 => 11,
+            Self::F32 => 12,
+            Self::F64 => 13,
+            Self::String(_) => 14,
+            Self::Option(_) => 15,
+            Self::Array(..) => 16,
+            Self::Seq(..) => 17,
+            Self::Set(..) => 18,
+            Self::Map(..) => 19,
+            Self::Tuple(_) => 20,
+            Self::Flags(..) => 21,
+            Self::Type(_) => 22,
+        }
+    }
+
+    /// The word for the kind, without its parameters.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::U128 => "u128",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::I128 => "i128",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::String(_) => "string",
+            Self::Option(_) => "option",
+            Self::Array(..) => "array",
+            Self::Seq(..) => "seq",
+            Self::Set(..) => "set",
+            Self::Map(..) => "map",
+            Self::Tuple(_) => "tuple",
+            Self::Flags(..) => "flags",
+            Self::Type(_) => "type",
+        }
+    }
+}

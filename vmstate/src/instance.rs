@@ -1,0 +1,79 @@
+//! One saved object, behind a trait object: what a container needs of it.
+//!
+//! A load is: [`Instance::stage`] all instances (nothing live is touched), then [`Instance::swap`] all,
+//! then [`Instance::finish`] all; if one refuses, `swap` all again and [`Instance::rebuild`] all:
+//! the live machine is as it was. Swapping, rather than assigning, is what makes the way back cheap
+//! and infallible.
+
+use std::any::Any;
+
+use crate::define::TypeDef;
+use crate::error::{LoadError, SaveError};
+use crate::schema::{Schema, SchemaTable, TypeRef};
+
+/// Decoded state that has not been put in place yet.
+pub type Staged = Box<dyn Any + Send>;
+
+/// An object whose state is saved and loaded.
+pub trait Instance {
+    /// Its type, in all versions.
+    fn type_def(&self) -> &'static TypeDef;
+
+    /// Appends the state in the shape of `version`; runs `pre_save` first.
+    ///
+    /// # Errors
+    /// A refusing `pre_save`, an unsupported version, or a value that `version` cannot hold.
+    /// `out` may then have grown.
+    fn save(&self, version: u32, out: &mut Vec<u8>) -> Result<(), SaveError>;
+
+    /// Decodes `bytes`, written under `writer`, whose nested types are in `table` (on which
+    /// [`SchemaTable::verify`] has succeeded). Checks `validate` and `equal`. Changes nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps the state from being loaded, with the field's path.
+    fn stage(
+        &self,
+        bytes: &[u8],
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Staged, LoadError>;
+
+    /// Exchanges the live state with the staged one. Wiring and caches stay. A second call undoes
+    /// the first.
+    ///
+    /// # Errors
+    /// [`LoadProblem::StagedForeign`](crate::error::LoadProblem::StagedForeign) if `staged` was
+    /// made by another type; nothing is changed then.
+    fn swap(&mut self, staged: &mut Staged) -> Result<(), LoadError>;
+
+    /// Rebuilds caches, then runs `post_load`, innermost first.
+    ///
+    /// # Errors
+    /// A refusing `post_load`.
+    fn finish(&mut self) -> Result<(), LoadError>;
+
+    /// Rebuilds caches only: after a load was undone.
+    fn rebuild(&mut self);
+
+    /// Sets state to its defaults. Wiring and configuration stay.
+    fn reset(&mut self);
+}
+
+impl dyn Instance + '_ {
+    /// Stable name of its type.
+    #[must_use]
+    pub fn type_name(&self) -> String {
+        self.type_def().full_name()
+    }
+
+    /// Newest version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.type_def().version
+    }
+
+    /// Adds the schema of `version`, and those below it, to `table`.
+    pub fn collect_schemas(&self, version: u32, table: &mut SchemaTable) -> TypeRef {
+        crate::schema::encode::collect(self.type_def(), version, table)
+    }
+}
