@@ -46,7 +46,7 @@ pub use header::{
     SectionEntry,
 };
 pub use raw::{CompressedPageMap, PageKind, PageMap, PageRun};
-pub use reader::{ReadSeek, Snapshot};
+pub use reader::{RawReader, ReadSeek, Snapshot};
 pub use stream::SnapshotStream;
 pub use writer::{RawDeclaration, SectionBody, SnapshotBuilder, SnapshotWriter};
 

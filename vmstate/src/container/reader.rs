@@ -160,42 +160,15 @@ impl<'a> Snapshot<'a> {
         Ok(())
     }
 
-    /// Reads `length` bytes at `offset` of a raw section's data, proving each chunk it touches.
+    /// A reader of parts of a raw section's data. It reads the checksums once.
     ///
     /// # Errors
-    /// A range beyond the data, or a chunk whose checksum is wrong.
-    pub fn read_raw(
-        &self,
-        raw: &RawEntry,
-        offset: u64,
-        length: u64,
-    ) -> Result<Vec<u8>, ContainerError> {
-        let end = offset.checked_add(length).filter(|end| *end <= raw.data.length);
-        let Some(end) = end else {
-            return Err(Place::new(&raw.path, raw.data.end()).error(ErrorKind::Truncated {
-                needed: length,
-                available: raw.data.length.saturating_sub(offset),
-            }));
-        };
-        let checksums = self.raw_checksums(raw)?;
-        let chunk_len = u64::from(raw.chunk_len);
-        let mut out = Vec::new();
-        reserve(&mut out, length, || Place::new(&raw.path, raw.data.offset))?;
-        let mut start = offset - offset % chunk_len;
-        while start < end {
-            let extent = Extent {
-                offset: raw.data.offset + start,
-                length: chunk_len.min(raw.data.length - start),
-            };
-            let stored = usize::try_from(start / chunk_len).ok().and_then(|i| checksums.get(i));
-            let chunk = self.proved(&raw.path, extent, *stored.unwrap_or(&0))?;
-            let from = offset.saturating_sub(start);
-            let to = (end - start).min(extent.length);
-            let wanted = Extent { offset: from, length: to - from };
-            out.extend_from_slice(slice(&chunk, wanted).unwrap_or_default());
-            start += chunk_len;
-        }
-        Ok(out)
+    /// As [`Snapshot::raw_checksums`].
+    pub fn raw_reader<'s>(
+        &'s self,
+        raw: &'s RawEntry,
+    ) -> Result<RawReader<'s, 'a>, ContainerError> {
+        Ok(RawReader { checksums: self.raw_checksums(raw)?, snapshot: self, raw })
     }
 
     /// Proves all data of a raw section.
@@ -279,6 +252,53 @@ impl<'a> Snapshot<'a> {
                 Ok(Cow::Owned(bytes))
             }
         }
+    }
+}
+
+/// Reads parts of one raw section's data, proving each chunk that it touches.
+#[derive(Debug)]
+pub struct RawReader<'s, 'a> {
+    snapshot: &'s Snapshot<'a>,
+    raw: &'s RawEntry,
+    checksums: Vec<u32>,
+}
+
+impl RawReader<'_, '_> {
+    /// The section that is read.
+    pub fn entry(&self) -> &RawEntry {
+        self.raw
+    }
+
+    /// Appends `length` bytes at `offset` of the data to `out`.
+    ///
+    /// # Errors
+    /// A range beyond the data, or a chunk whose checksum is wrong.
+    pub fn read(&self, offset: u64, length: u64, out: &mut Vec<u8>) -> Result<(), ContainerError> {
+        let raw = self.raw;
+        let end = offset.checked_add(length).filter(|end| *end <= raw.data.length);
+        let Some(end) = end else {
+            return Err(Place::new(&raw.path, raw.data.end()).error(ErrorKind::Truncated {
+                needed: length,
+                available: raw.data.length.saturating_sub(offset),
+            }));
+        };
+        reserve(out, length, || Place::new(&raw.path, raw.data.offset))?;
+        let chunk_len = u64::from(raw.chunk_len);
+        let mut start = offset - offset % chunk_len;
+        while start < end {
+            let extent = Extent {
+                offset: raw.data.offset + start,
+                length: chunk_len.min(raw.data.length - start),
+            };
+            let stored = usize::try_from(start / chunk_len).ok();
+            let stored = stored.and_then(|chunk| self.checksums.get(chunk)).copied();
+            let chunk = self.snapshot.proved(&raw.path, extent, stored.unwrap_or_default())?;
+            let from = offset.saturating_sub(start);
+            let wanted = Extent { offset: from, length: (end - start).min(extent.length) - from };
+            out.extend_from_slice(slice(&chunk, wanted).unwrap_or_default());
+            start += chunk_len;
+        }
+        Ok(())
     }
 }
 
