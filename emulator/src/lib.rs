@@ -10,4 +10,5 @@ pub mod door;
 pub mod float;
 pub mod journal;
 pub mod memory;
+pub mod snapshot;
 pub mod vcpu;

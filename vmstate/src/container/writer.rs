@@ -14,6 +14,7 @@ use super::header::{
     Extent, ExternalFile, Header, MachineName, ParentRef, Position, RawEntry, SchemaEntry,
     SectionEntry,
 };
+use super::reader::Snapshot;
 use super::{
     CONTAINER_VERSION, DEFAULT_CHUNK_LEN, MAX_HEADER_LEN, MAX_PROPERTIES, MAX_RECORDS, PAGE_LEN,
 };
@@ -72,6 +73,33 @@ impl SnapshotBuilder {
             ..Header::default()
         };
         Self { header, ..Self::default() }
+    }
+
+    /// All that `snapshot` says and holds, except its parent and its raw sections.
+    ///
+    /// # Errors
+    /// A section or schema that is damaged.
+    pub fn copy_of(snapshot: &Snapshot<'_>) -> Result<Self, ContainerError> {
+        let from = snapshot.header();
+        let mut copy = Self::new(&from.producer, from.machine.clone(), from.position);
+        copy.header.properties.clone_from(&from.properties);
+        copy.header.external_files.clone_from(&from.external_files);
+        for schema in &from.schemas {
+            let bytes = snapshot.schema(schema)?.into_owned();
+            copy.schema(&schema.type_name, schema.version, schema.hash, bytes);
+        }
+        for entry in &from.sections {
+            copy.section(SectionBody {
+                kind: entry.kind.clone(),
+                needed: entry.needed,
+                path: entry.path.clone(),
+                type_name: entry.type_name.clone(),
+                version: entry.version,
+                schema: entry.schema,
+                bytes: snapshot.section(entry)?.into_owned(),
+            });
+        }
+        Ok(copy)
     }
 
     /// Sets a free-form property.
