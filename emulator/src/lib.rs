@@ -8,6 +8,7 @@ pub mod clock;
 pub mod digest;
 pub mod door;
 pub mod float;
+pub mod isa;
 pub mod journal;
 pub mod memory;
 pub mod snapshot;

@@ -1,0 +1,3 @@
+//! Guest architectures: one folder each, and what they are all written in.
+
+pub mod emit;
