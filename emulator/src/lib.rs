@@ -12,4 +12,5 @@ pub mod isa;
 pub mod journal;
 pub mod memory;
 pub mod snapshot;
+pub mod tlb;
 pub mod vcpu;

@@ -1,0 +1,197 @@
+//! The soft TLB: from virtual addresses straight to host memory.
+//!
+//! Problem: every load and store goes through it, from the interpreter and from translated code,
+//! and what it holds must never show to the guest.
+//!
+//! Strategy: a direct-mapped table for each *context* (privilege and what else changes
+//! permissions), of 32-byte entries with a tag for each kind of access. A hit is one compare of
+//! `(addr + bytes - 1) & PAGE_MASK` with the tag (the tag of the first byte's entry: an access that
+//! crosses into the next page misses). The host address is `addr + addend`. Page bits above the
+//! index are folded into it, so that streams a power of two apart do not evict each other.
+//!
+//! Invariants: an entry exists only for RAM; a read tag only where reads have no side effect (the
+//! accessed bit is set, no watchpoint); a write tag only where the page is fast-writable in
+//! [`GuestMemory`](crate::memory::GuestMemory), and the PTE dirty. The table is coherent with page
+//! tables: whoever writes one hears of it through the change log. So eviction and flushes are
+//! invisible, and it is not saved.
+
+use crate::memory::{GuestMemory, PAGE_BYTES, PAGE_SHIFT};
+
+/// Number of contexts.
+pub const CONTEXTS: usize = 4;
+
+/// log2 of the entries of one context.
+pub const INDEX_BITS: u32 = 10;
+
+/// Entries of one context.
+pub const ENTRIES: usize = 1 << INDEX_BITS;
+
+/// The bits of an address that name its page.
+pub const PAGE_MASK: u64 = !(PAGE_BYTES - 1);
+
+/// A tag that no access matches.
+pub const INVALID: u64 = u64::MAX;
+
+/// Kinds of access, by tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A data load.
+    Read,
+    /// A data store, or the load of a read-modify-write.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// One entry; translated code knows the layout.
+#[repr(C, align(32))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Page address for loads, or [`INVALID`].
+    pub read_tag: u64,
+    /// Page address for stores, or [`INVALID`].
+    pub write_tag: u64,
+    /// Host address minus guest virtual address, wrapping.
+    pub addend: u64,
+    /// Page address for fetches, or [`INVALID`].
+    pub execute_tag: u64,
+}
+
+impl Entry {
+    const EMPTY: Self =
+        Self { read_tag: INVALID, write_tag: INVALID, addend: 0, execute_tag: INVALID };
+
+    fn is_empty(&self) -> bool {
+        self.read_tag & self.write_tag & self.execute_tag == INVALID
+    }
+
+    /// The page that the entry maps, if any.
+    fn page(&self) -> Option<u64> {
+        [self.read_tag, self.write_tag, self.execute_tag].into_iter().find(|&tag| tag != INVALID)
+    }
+}
+
+/// The table.
+#[repr(C)]
+pub struct Tlb {
+    /// `contexts[c][i]`: entry `i` of context `c`.
+    pub contexts: [[Entry; ENTRIES]; CONTEXTS],
+    /// Whether a context holds anything, so that flushing an empty one is free.
+    used: [bool; CONTEXTS],
+    /// Number of misses, for statistics.
+    pub misses: u64,
+}
+
+impl std::fmt::Debug for Tlb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tlb").field("misses", &self.misses).finish_non_exhaustive()
+    }
+}
+
+impl Default for Tlb {
+    fn default() -> Self {
+        Self { contexts: [[Entry::EMPTY; ENTRIES]; CONTEXTS], used: [false; CONTEXTS], misses: 0 }
+    }
+}
+
+/// The index of the entry for virtual `addr`.
+#[inline(always)]
+#[must_use]
+pub const fn index_of(addr: u64) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "masked to the table")]
+    let index = ((addr >> PAGE_SHIFT) ^ (addr >> (PAGE_SHIFT + INDEX_BITS))) as usize;
+    index & (ENTRIES - 1)
+}
+
+impl Tlb {
+    /// The host address for an access of `bytes` bytes at virtual `addr`, on a hit.
+    #[inline(always)]
+    #[must_use]
+    pub fn host(&self, context: usize, kind: Kind, addr: u64, bytes: u64) -> Option<u64> {
+        let entry = &self.contexts[context & (CONTEXTS - 1)][index_of(addr)];
+        let tag = match kind {
+            Kind::Read => entry.read_tag,
+            Kind::Write => entry.write_tag,
+            Kind::Execute => entry.execute_tag,
+        };
+        let last_page = addr.wrapping_add(bytes - 1) & PAGE_MASK;
+        (last_page == tag).then(|| addr.wrapping_add(entry.addend))
+    }
+
+    /// Installs tags for the page of virtual `addr`, which RAM page `page` backs. What the entry
+    /// already allowed for the same mapping stays allowed. `write` is for pages whose PTE needs no
+    /// update; the tag is installed only if the page is fast-writable, too.
+    pub fn fill(
+        &mut self,
+        context: usize,
+        addr: u64,
+        memory: &GuestMemory,
+        page: usize,
+        (read, write, execute): (bool, bool, bool),
+    ) {
+        self.misses += 1;
+        self.used[context] = true;
+        let tag = addr & PAGE_MASK;
+        let addend = (memory.host_page(page).expose_provenance() as u64).wrapping_sub(tag);
+        let write = write && memory.is_fast_writable(page);
+        if write {
+            memory.mark_tagged(page);
+        }
+        let tag_if = |allowed| if allowed { tag } else { INVALID };
+        self.contexts[context][index_of(addr)] = Entry {
+            read_tag: tag_if(read),
+            write_tag: tag_if(write),
+            addend,
+            execute_tag: tag_if(execute),
+        };
+    }
+
+    /// Empties one context.
+    pub fn flush_context(&mut self, context: usize) {
+        if std::mem::take(&mut self.used[context]) {
+            self.contexts[context].fill(Entry::EMPTY);
+        }
+    }
+
+    /// Empties the table.
+    pub fn flush(&mut self) {
+        for context in 0..CONTEXTS {
+            self.flush_context(context);
+        }
+    }
+
+    /// Drops what maps the `bytes` bytes at virtual `addr` (whole pages), in every context.
+    pub fn flush_range(&mut self, addr: u64, bytes: u64) {
+        if bytes <= PAGE_BYTES {
+            for context in &mut self.contexts {
+                let entry = &mut context[index_of(addr)];
+                if entry.page() == Some(addr & PAGE_MASK) {
+                    *entry = Entry::EMPTY;
+                }
+            }
+            return;
+        }
+        for entry in self.occupied() {
+            if entry.page().is_some_and(|page| page.wrapping_sub(addr) < bytes) {
+                *entry = Entry::EMPTY;
+            }
+        }
+    }
+
+    /// Drops all write tags, or those for one RAM page.
+    pub fn revoke(&mut self, memory: &GuestMemory, page: Option<usize>) {
+        let host = page.map(|page| memory.host_page(page).expose_provenance() as u64);
+        for entry in self.occupied() {
+            if host.is_none_or(|host| entry.write_tag.wrapping_add(entry.addend) == host) {
+                entry.write_tag = INVALID;
+            }
+        }
+    }
+
+    /// Entries in use.
+    fn occupied(&mut self) -> impl Iterator<Item = &mut Entry> {
+        let used = self.used;
+        let contexts = self.contexts.iter_mut().zip(used).filter(|(_, used)| *used);
+        contexts.flat_map(|(entries, _)| entries).filter(|entry| !entry.is_empty())
+    }
+}
