@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod clock;
+pub mod debug;
 pub mod digest;
 pub mod door;
 pub mod float;

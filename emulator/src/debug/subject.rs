@@ -1,0 +1,200 @@
+//! What is debugged: a deterministic machine on a timeline, in the few words that the engine needs.
+//!
+//! The trait is the seam at which reverse execution is proved: the same engine runs on a toy whose
+//! every transition an oracle has written down, and on the real machine.
+
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, Range},
+    sync::atomic::AtomicBool,
+};
+
+use crate::{
+    clock::{Clock, Position},
+    vcpu::Inspect,
+};
+
+use super::DebugError;
+
+/// A captured machine state, held by the subject until it is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaptureId(pub u64);
+
+/// The part of the timeline that can be visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Where it begins.
+    pub begin: Position,
+    /// Where it ends.
+    pub end: Position,
+}
+
+/// A watched stretch of physical memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Physical addresses.
+    pub range: Range<u64>,
+    /// Stop at reads.
+    pub read: bool,
+    /// Stop at writes.
+    pub write: bool,
+}
+
+/// An access to watched memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchHit {
+    /// Physical addresses accessed.
+    pub range: Range<u64>,
+    /// Whether it was a write.
+    pub write: bool,
+}
+
+/// Whether a run stops at breakpoints. Watches always count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heed {
+    /// Stop at them.
+    Breakpoints,
+    /// Pass over them.
+    Nothing,
+}
+
+/// Why a run came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// The position asked for, or the first one behind it, is reached.
+    Until,
+    /// The hart stands in front of an instruction with a breakpoint.
+    Breakpoint {
+        /// The hart that would take the next step.
+        hart: usize,
+    },
+    /// Watched memory was accessed, in the transition from `before` to the present position.
+    Watch {
+        /// Position in front of the step, the event or the idle warp that made the access.
+        before: Position,
+        /// The hart that made it, or took the last step.
+        hart: usize,
+        /// The accesses, at least one.
+        hits: Vec<WatchHit>,
+    },
+    /// `attention` was set.
+    Interrupted,
+    /// The recording has no more.
+    End,
+    /// The guest switched the machine off.
+    PowerOff {
+        /// Exit code.
+        code: u8,
+    },
+}
+
+/// A named position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub position: Position,
+}
+
+/// A machine under a debugger.
+///
+/// Between runs it stands at a position, and equal positions of one recording mean equal states.
+pub trait Subject {
+    /// Where it stands.
+    fn position(&self) -> Position;
+
+    /// The clock, for virtual time and for registers that depend on it.
+    fn clock(&self) -> &Clock;
+
+    /// Number of harts, at least 1.
+    fn hart_count(&self) -> usize;
+
+    /// Hart number `hart`.
+    ///
+    /// # Panics
+    /// When there is none; the engine checks numbers that come from outside.
+    fn hart(&self, hart: usize) -> &dyn Inspect;
+
+    /// Steps that `hart` has taken since the machine was switched on.
+    fn hart_steps(&self, hart: usize) -> u64;
+
+    /// The physical address of virtual `addr` under the present page table of `hart`.
+    fn translate(&self, hart: usize, addr: u64) -> Option<u64>;
+
+    /// Reads guest RAM at physical `addr`; false when a part of it is not RAM.
+    fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool;
+
+    /// The part of the timeline that can be visited; `None` for a live run.
+    fn extent(&self) -> Option<Extent>;
+
+    /// Replaces the breakpoints of all harts (virtual addresses).
+    fn set_breakpoints(&mut self, addrs: &BTreeSet<u64>);
+
+    /// Replaces the watched ranges.
+    fn set_watches(&mut self, watches: &[Watch]);
+
+    /// Runs forward to the first position at or behind `until`, unless something halts it before.
+    /// An access to watched memory halts at once, also when it led to `until`. Comes back soon
+    /// after `attention` is set, wherever it is then.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when the host failed or the replay diverged.
+    fn run(
+        &mut self,
+        until: Position,
+        heed: Heed,
+        attention: &AtomicBool,
+    ) -> Result<Halt, DebugError>;
+
+    /// Captures the present state. Never called on a live run.
+    fn capture(&mut self) -> CaptureId;
+
+    /// Puts the machine back to a captured state.
+    fn restore(&mut self, capture: CaptureId);
+
+    /// Forgets a captured state.
+    fn release(&mut self, capture: CaptureId);
+
+    /// Host memory that all captured states together occupy, in bytes.
+    fn captured_bytes(&self) -> u64;
+
+    /// Brings the machine to the latest state that the recording itself holds behind `above` and
+    /// below `upper`; false when it holds none there.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when the recording cannot be read.
+    fn restore_recorded(
+        &mut self,
+        above: Position,
+        upper: Bound<Position>,
+    ) -> Result<bool, DebugError>;
+
+    /// Writes register `number` of `hart`, as an event from outside. Never called in replay.
+    fn write_register(&mut self, hart: usize, number: usize, value: u128) -> bool;
+
+    /// Writes guest memory at physical `addr`, as an event from outside. Never called in replay.
+    fn write_memory(&mut self, addr: u64, bytes: &[u8]) -> bool;
+
+    /// Reads a position as users write it: a step count, `12.5s`, `45%`, `event:12`, `mark:NAME`,
+    /// `end`.
+    ///
+    /// # Errors
+    /// [`DebugError::Position`] when it is none.
+    fn parse_position(&self, text: &str) -> Result<Position, DebugError>;
+
+    /// Named positions, ascending.
+    fn marks(&self) -> Vec<Mark>;
+
+    /// Names the present position.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when the name cannot be kept.
+    fn mark(&mut self, name: &str) -> Result<(), DebugError>;
+
+    /// Instance paths of all devices and harts, in wiring order.
+    fn device_paths(&self) -> Vec<String>;
+
+    /// The derived state of the instance at `path` as lines of text; `None` when there is none.
+    fn dump_device(&self, path: &str) -> Option<String>;
+}

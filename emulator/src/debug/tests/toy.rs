@@ -1,0 +1,250 @@
+//! The toy machine as a subject.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    rc::Rc,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::program::{Next, Program, RAM_BYTES, State, VIRTUAL_BASE};
+use crate::{
+    clock::{Clock, Position},
+    debug::{CaptureId, DebugError, Extent, Halt, Heed, Mark, Subject, Watch, WatchHit},
+    memory::GuestMemory,
+    vcpu::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind},
+};
+
+const fn register(name: &'static str) -> Register {
+    Register { name, bits: 64, kind: RegisterKind::Integer }
+}
+
+/// An architecture that nothing else here is built for.
+pub(super) static TOY: Architecture = Architecture {
+    gdb_name: "toy",
+    features: &[
+        Feature {
+            name: "org.example.toy.core",
+            registers: &[register("r0"), register("r1"), register("r2"), register("r3")],
+        },
+        Feature { name: "org.example.toy.control", registers: &[register("pc")] },
+    ],
+    pc: 4,
+    sp: 3,
+    little_endian: true,
+};
+
+impl Inspect for super::program::Hart {
+    fn architecture(&self) -> &'static Architecture {
+        &TOY
+    }
+
+    fn read_register(&self, number: usize, _: &Clock) -> Option<u128> {
+        let value = if number == TOY.pc { Some(&self.pc) } else { self.registers.get(number) };
+        value.copied().map(u128::from)
+    }
+
+    fn write_register(&mut self, _: usize, _: u128, _: &Clock) -> bool {
+        false
+    }
+
+    fn pc(&self) -> u64 {
+        self.pc
+    }
+
+    fn translate(&self, _: &GuestMemory, _: u64) -> Option<u64> {
+        None
+    }
+
+    fn set_breakpoints(&mut self, _: &BTreeSet<u64>) {}
+
+    fn disassemble(&self, _: &[u8], _: u64) -> Option<Disassembly> {
+        None
+    }
+}
+
+/// The toy machine, replayed from its beginning to its end.
+pub(super) struct Toy {
+    pub(super) program: Rc<Program>,
+    pub(super) state: State,
+    end: Position,
+    clock: Clock,
+    breakpoints: BTreeSet<u64>,
+    watches: Vec<Watch>,
+    captures: BTreeMap<CaptureId, State>,
+    next_capture: u64,
+    /// Captured states that count as part of the recording.
+    recorded: Vec<State>,
+    /// Calls of `run` so far.
+    runs: Rc<Cell<u64>>,
+}
+
+impl Toy {
+    pub(super) fn new(program: Rc<Program>, end: Position, recorded: Vec<State>) -> Self {
+        let state = State::new(&program);
+        Self {
+            program,
+            state,
+            end,
+            clock: Clock::new(1_000),
+            breakpoints: BTreeSet::new(),
+            watches: Vec::new(),
+            captures: BTreeMap::new(),
+            next_capture: 0,
+            recorded,
+            runs: Rc::default(),
+        }
+    }
+
+    pub(super) fn runs(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.runs)
+    }
+}
+
+impl Subject for Toy {
+    fn position(&self) -> Position {
+        self.state.position()
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn hart_count(&self) -> usize {
+        self.state.harts.len()
+    }
+
+    fn hart(&self, hart: usize) -> &dyn Inspect {
+        &self.state.harts[hart]
+    }
+
+    fn hart_steps(&self, hart: usize) -> u64 {
+        self.state.harts[hart].steps
+    }
+
+    fn translate(&self, _: usize, addr: u64) -> Option<u64> {
+        addr.checked_sub(VIRTUAL_BASE).filter(|addr| *addr < RAM_BYTES)
+    }
+
+    fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool {
+        let start = addr as usize;
+        let found = self.state.memory.get(start..start + bytes.len());
+        found.map(|found| bytes.copy_from_slice(found)).is_some()
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        Some(Extent { begin: Position::default(), end: self.end })
+    }
+
+    fn set_breakpoints(&mut self, addrs: &BTreeSet<u64>) {
+        self.breakpoints.clone_from(addrs);
+    }
+
+    fn set_watches(&mut self, watches: &[Watch]) {
+        self.watches = watches.to_vec();
+    }
+
+    fn run(
+        &mut self,
+        until: Position,
+        heed: Heed,
+        attention: &AtomicBool,
+    ) -> Result<Halt, DebugError> {
+        self.runs.set(self.runs.get() + 1);
+        loop {
+            if self.position() >= until.min(self.end) {
+                return Ok(if until > self.end { Halt::End } else { Halt::Until });
+            }
+            if attention.load(Ordering::Relaxed) {
+                return Ok(Halt::Interrupted);
+            }
+            let next = self.state.next(&self.program);
+            let before = self.position();
+            let mut hart = 0;
+            if let Next::Step { hart: stepping } = next {
+                hart = stepping;
+                if heed == Heed::Breakpoints
+                    && self.breakpoints.contains(&self.state.harts[stepping].pc)
+                {
+                    return Ok(Halt::Breakpoint { hart });
+                }
+            }
+            let accesses = self.state.advance(&self.program);
+            let hits: Vec<_> = accesses
+                .into_iter()
+                .filter(|access| {
+                    self.watches.iter().any(|watch| {
+                        let kind = if access.write { watch.write } else { watch.read };
+                        let (one, other) = (&watch.range, &access.range);
+                        kind && one.start < other.end && other.start < one.end
+                    })
+                })
+                .map(|access| WatchHit { range: access.range, write: access.write })
+                .collect();
+            if !hits.is_empty() {
+                return Ok(Halt::Watch { before, hart, hits });
+            }
+        }
+    }
+
+    fn capture(&mut self) -> CaptureId {
+        let id = CaptureId(self.next_capture);
+        self.next_capture += 1;
+        self.captures.insert(id, self.state.clone());
+        id
+    }
+
+    fn restore(&mut self, capture: CaptureId) {
+        self.state = self.captures[&capture].clone();
+    }
+
+    fn release(&mut self, capture: CaptureId) {
+        assert!(self.captures.remove(&capture).is_some(), "{capture:?} is released once");
+    }
+
+    fn captured_bytes(&self) -> u64 {
+        self.captures.len() as u64 * RAM_BYTES
+    }
+
+    fn restore_recorded(
+        &mut self,
+        above: Position,
+        upper: Bound<Position>,
+    ) -> Result<bool, DebugError> {
+        let range = (Bound::Excluded(above), upper);
+        let within = |state: &&State| std::ops::RangeBounds::contains(&range, &state.position());
+        let Some(found) = self.recorded.iter().rfind(within) else { return Ok(false) };
+        self.state = found.clone();
+        Ok(true)
+    }
+
+    fn write_register(&mut self, _: usize, _: usize, _: u128) -> bool {
+        false
+    }
+
+    fn write_memory(&mut self, _: u64, _: &[u8]) -> bool {
+        false
+    }
+
+    fn parse_position(&self, text: &str) -> Result<Position, DebugError> {
+        let steps = text.parse().map_err(|_| DebugError::Position(format!("no steps: {text}")))?;
+        Ok(Position { steps, idle_ns: 0, sequence: 0 })
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        Vec::new()
+    }
+
+    fn mark(&mut self, _: &str) -> Result<(), DebugError> {
+        Ok(())
+    }
+
+    fn device_paths(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn dump_device(&self, _: &str) -> Option<String> {
+        None
+    }
+}
