@@ -140,6 +140,17 @@ pub enum JournalError {
         /// Who wrote it.
         producer: String,
     },
+    /// The recording holds inputs that this build cannot deliver.
+    #[error(
+        "the recording, written by {producer}, holds inputs that this build does not know: {}",
+        kinds.join(", ")
+    )]
+    UnknownInputs {
+        /// Their kinds.
+        kinds: Vec<String>,
+        /// Who wrote it.
+        producer: String,
+    },
     /// An image differs from the recorded one.
     #[error(
         "{role} {file} is not the recorded one: blake3 {found}, recorded {recorded}; \

@@ -13,5 +13,4 @@ pub mod isa;
 pub mod journal;
 pub mod memory;
 pub mod snapshot;
-pub mod tlb;
-pub mod vcpu;
+pub mod timeline;

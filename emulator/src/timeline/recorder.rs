@@ -1,0 +1,232 @@
+//! The door of a run that is recorded: it stands in front of a live door and writes down what
+//! passes.
+//!
+//! The journal must lose at most 100 ms when the process is killed, so the recorder looks at the
+//! host's clock each time the machine asks, and asks to be asked often enough. That clock decides
+//! only when bytes go to the file; it never reaches the machine.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clock::Position,
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    journal::{DIGEST_TRANSCRIPT, END, JournalError, Record, Writer},
+};
+
+/// Records go to the file at least this often while the machine runs.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// Steps after which the recorder wants to look at the host's clock again: a few milliseconds.
+const LOOK_EVERY: u64 = 1 << 21;
+
+/// Why the recorder asked the machine to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecorderLeave {
+    /// The live door asked; it knows why.
+    Inner,
+    /// The file could not be written: [`Recorder::finish`] tells the error. What was written before
+    /// can be replayed.
+    Failed,
+    /// A digest of the whole state is due; the machine stands at its position.
+    StateDigestDue,
+}
+
+/// A door that records what `inner` lets in.
+#[derive(Debug)]
+pub struct Recorder<D> {
+    inner: D,
+    writer: Writer,
+    failure: Option<JournalError>,
+    leave: Option<RecorderLeave>,
+    transcript_every: u64,
+    transcript_due: u64,
+    state_every: u64,
+    state_due: u64,
+    flushed_at: Instant,
+}
+
+impl<D: Door> Recorder<D> {
+    /// Records what `inner` lets in to `writer`. Digests are taken every `transcript_every` and
+    /// `state_every` steps.
+    pub fn new(inner: D, writer: Writer, transcript_every: u64, state_every: u64) -> Self {
+        assert!(transcript_every > 0 && state_every > 0, "digests are some steps apart");
+        Self {
+            inner,
+            writer,
+            failure: None,
+            leave: None,
+            transcript_every,
+            transcript_due: transcript_every,
+            state_every,
+            state_due: state_every,
+            flushed_at: host_now(),
+        }
+    }
+
+    /// Lets the recording start at `position` instead of at power-on.
+    pub fn start_at(&mut self, position: Position) {
+        self.writer.start_at(position);
+        self.transcript_due = next_multiple(position.steps, self.transcript_every);
+        self.state_due = next_multiple(position.steps, self.state_every);
+    }
+
+    /// The live door.
+    pub fn inner_mut(&mut self) -> &mut D {
+        &mut self.inner
+    }
+
+    /// The recording itself, for what the recorder does not write by itself.
+    pub fn writer_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// Why the recorder asked the machine to leave last, once.
+    pub fn take_leave(&mut self) -> Option<RecorderLeave> {
+        self.leave.take()
+    }
+
+    /// Writes an annotation at `position`.
+    pub fn annotate(&mut self, position: Position, kind: &str, data: Vec<u8>) {
+        self.write(&Record {
+            position,
+            kind: Arc::from(kind),
+            target: Arc::from(""),
+            needed: false,
+            transcript: None,
+            data,
+        });
+    }
+
+    /// Ends the recording in good order at `now`; `how` says how the run ended.
+    ///
+    /// # Errors
+    /// The first failure to write, also an earlier one.
+    pub fn finish(mut self, now: Moment, how: &str) -> Result<D, JournalError> {
+        self.write(&Record {
+            position: now.position,
+            kind: Arc::from(END),
+            target: Arc::from(""),
+            needed: false,
+            transcript: Some(now.transcript),
+            data: how.as_bytes().to_vec(),
+        });
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => self.writer.finish(now.position).map(|()| self.inner),
+        }
+    }
+
+    fn write(&mut self, record: &Record) {
+        if self.failure.is_none()
+            && let Err(error) = self.writer.record(record)
+        {
+            self.failure = Some(error);
+        }
+    }
+
+    fn flush_if_due(&mut self, now: Position) {
+        if self.flushed_at.elapsed() >= FLUSH_EVERY {
+            self.flush(now);
+        }
+    }
+
+    fn flush(&mut self, now: Position) {
+        self.flushed_at = host_now();
+        if self.failure.is_none()
+            && let Err(error) = self.writer.flush(now)
+        {
+            self.failure = Some(error);
+        }
+    }
+
+    fn input(&mut self, position: Position, event: &Event, transcript: Option<u64>) {
+        self.write(&Record {
+            position,
+            kind: Arc::from(&*event.kind),
+            target: Arc::from(&*event.target),
+            needed: true,
+            transcript,
+            data: event.data.clone(),
+        });
+    }
+}
+
+impl<D: Door> Door for Recorder<D> {
+    fn power_on(&mut self) -> PowerOn {
+        let values = self.inner.power_on();
+        for (kind, data) in [
+            (kind::CLOCK_BASE, values.clock_base_ns.to_le_bytes().to_vec()),
+            (kind::SEED, values.seed.to_vec()),
+        ] {
+            let event = Event { kind: kind.into(), target: "".into(), data };
+            self.input(Position::default(), &event, None);
+        }
+        self.flush(Position::default());
+        values
+    }
+
+    fn horizon(&mut self, now: Moment) -> u64 {
+        let steps = now.position.steps;
+        self.inner
+            .horizon(now)
+            .min(steps + LOOK_EVERY)
+            .min(self.transcript_due.max(steps + 1))
+            .min(self.state_due.max(steps + 1))
+    }
+
+    fn take(&mut self, now: Moment) -> Reply {
+        let steps = now.position.steps;
+        if steps >= self.transcript_due {
+            self.transcript_due = next_multiple(steps, self.transcript_every);
+            self.write(&Record {
+                position: now.position,
+                kind: Arc::from(DIGEST_TRANSCRIPT),
+                target: Arc::from(""),
+                needed: false,
+                transcript: Some(now.transcript),
+                data: Vec::new(),
+            });
+        }
+        if steps >= self.state_due {
+            self.state_due = next_multiple(steps, self.state_every);
+            self.leave = Some(RecorderLeave::StateDigestDue);
+            return Reply::Leave;
+        }
+        self.flush_if_due(now.position);
+        if self.failure.is_some() {
+            self.leave = Some(RecorderLeave::Failed);
+            return Reply::Leave;
+        }
+        let reply = self.inner.take(now);
+        match &reply {
+            Reply::Event(event) => self.input(now.position, event, Some(now.transcript)),
+            Reply::Nothing => {}
+            Reply::Leave => self.leave = Some(RecorderLeave::Inner),
+        }
+        reply
+    }
+
+    fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
+        // The live door may wait for its host as long as it likes.
+        self.flush_if_due(now.position);
+        let wake = self.inner.idle(now, deadline_ns);
+        if wake == Wake::Leave {
+            self.leave = Some(RecorderLeave::Inner);
+        }
+        wake
+    }
+
+    fn output(&mut self, now: Position, output: Output<'_>) {
+        self.inner.output(now, output);
+    }
+}
+
+fn next_multiple(steps: u64, every: u64) -> u64 {
+    (steps / every + 1).saturating_mul(every)
+}
+
+fn host_now() -> Instant {
+    Instant::now()
+}
