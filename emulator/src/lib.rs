@@ -14,3 +14,5 @@ pub mod journal;
 pub mod memory;
 pub mod snapshot;
 pub mod timeline;
+pub mod tlb;
+pub mod vcpu;
