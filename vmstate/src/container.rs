@@ -36,6 +36,7 @@ mod fields;
 mod header;
 mod raw;
 mod reader;
+mod schemas;
 mod stream;
 mod writer;
 

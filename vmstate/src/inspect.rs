@@ -18,10 +18,9 @@
 mod children;
 mod node;
 mod path;
-mod schemas;
-mod skip;
+mod tree;
 
 pub use children::{Child, Children, Label};
 pub use node::{FlagsView, Node, View};
-pub use path::{Selection, select};
-pub use schemas::Inspector;
+pub use path::{Found, PathError, Selection, Step, select};
+pub use tree::{InstanceBytes, Tree};

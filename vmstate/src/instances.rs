@@ -8,8 +8,9 @@
 //! # Strategy
 //! [`Instances::stage`] decodes every section into staged values while the live machine is only
 //! looked at (configuration that must be equal is compared), and collects every problem it meets.
-//! [`Instances::commit`] then moves the staged values in, in the order of the declared dependencies,
-//! and cannot fail. Between the two the caller stages what lies outside the schemas (RAM).
+//! [`Instances::commit`] then swaps the staged values in, in the order of the declared dependencies;
+//! if a type refuses the whole, everything is swapped back. Between the two the caller stages what
+//! lies outside the schemas (RAM).
 //!
 //! # Absent on purpose
 //! Wiring. Recomputing interrupt lines after a load is the machine's affair, for which it is given
@@ -22,9 +23,12 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::container::{
-    ContainerError, KIND_STATE, Place, SectionBody, SectionEntry, Snapshot, SnapshotBuilder,
+    ContainerError, ErrorKind, KIND_STATE, Place, SectionBody, SectionEntry, Snapshot,
+    SnapshotBuilder,
 };
-use crate::{Instance, LoadError, SaveError, Schema, Staged};
+use crate::error::{LoadError, SaveError};
+use crate::instance::{Instance, Staged};
+use crate::schema::SchemaTable;
 
 /// Something that keeps a machine's instances from being saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -82,15 +86,15 @@ pub enum InstanceProblem {
         /// Why.
         error: SaveError,
     },
-    /// The state of an instance could not be read.
-    #[error("{place}: {error}")]
-    Load {
-        /// The instance and the byte of the file.
-        place: Place,
+    /// The loaded state was refused by its own type when the whole of it was in place.
+    #[error("`{path}`: {error}")]
+    Finish {
+        /// The path.
+        path: String,
         /// Why.
         error: LoadError,
     },
-    /// The file itself is at fault.
+    /// The file, or the state of an instance in it, cannot be read.
     #[error(transparent)]
     Container(#[from] ContainerError),
 }
@@ -217,6 +221,11 @@ impl<R> Instances<R> {
 }
 
 impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
+    /// The instance with this path.
+    pub fn get(&self, path: &str) -> Option<&(dyn Instance + 'a)> {
+        self.entries.iter().find(|entry| entry.path == path).map(|entry| &*entry.instance)
+    }
+
     /// Adds the state of every instance, and the schemas, to a snapshot being built.
     ///
     /// `version_of` chooses the version to write by path and type name; `None` means the newest.
@@ -230,42 +239,37 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
     ) -> Result<(), InstanceErrors> {
         let mut problems = self.duplicates();
         for entry in &self.entries {
-            let own = entry.instance.blockers();
-            let reasons = entry.blockers.iter().cloned().chain(own);
-            problems.extend(reasons.map(|reason| InstanceProblem::Blocked {
+            problems.extend(entry.blockers.iter().map(|reason| InstanceProblem::Blocked {
                 path: entry.path.clone(),
-                reason,
+                reason: reason.clone(),
             }));
         }
         refuse(problems)?;
         let mut problems = Vec::new();
+        let mut table = SchemaTable::new();
         for entry in &self.entries {
             let instance = &*entry.instance;
-            let type_name = instance.type_name();
-            let version =
-                version_of(&entry.path, type_name).unwrap_or_else(|| instance.version());
-            let saved = instance.schema(version).and_then(|schema| {
-                let mut bytes = Vec::new();
-                instance.save(version, &mut bytes)?;
-                Ok((schema, bytes))
-            });
-            match saved {
-                Ok((schema, bytes)) => {
-                    snapshot.schema(type_name, version, schema.hash(), schema.encode());
-                    snapshot.section(SectionBody {
-                        kind: KIND_STATE.to_owned(),
-                        needed: true,
-                        path: entry.path.clone(),
-                        type_name: type_name.to_owned(),
-                        version,
-                        schema: schema.hash(),
-                        bytes,
-                    });
-                }
-                Err(error) => {
-                    problems.push(InstanceProblem::Save { path: entry.path.clone(), error });
-                }
+            let version = version_of(&entry.path, &instance.type_name());
+            let version = version.unwrap_or_else(|| instance.version());
+            let mut bytes = Vec::new();
+            if let Err(error) = instance.save(version, &mut bytes) {
+                problems.push(InstanceProblem::Save { path: entry.path.clone(), error });
+                continue;
             }
+            let type_ref = instance.collect_schemas(version, &mut table);
+            snapshot.section(SectionBody {
+                kind: KIND_STATE.to_owned(),
+                needed: true,
+                path: entry.path.clone(),
+                type_name: type_ref.name,
+                version,
+                schema: type_ref.hash.to_bytes(),
+                bytes,
+            });
+        }
+        for schema in table.iter() {
+            let (name, hash) = (&schema.type_name, schema.hash.to_bytes());
+            snapshot.schema(name, schema.version, hash, schema.encoded().to_vec());
         }
         refuse(problems)
     }
@@ -277,35 +281,34 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
     /// damage, missing, unknown and duplicate instances, state that its instance refuses.
     pub fn stage(&self, snapshot: &Snapshot<'_>) -> Result<StagedInstances, InstanceErrors> {
         snapshot.header().check_loadable()?;
+        let table = snapshot.schema_table()?;
         let mut problems = self.duplicates();
-        let order = match self.restore_order() {
-            Ok(order) => order,
-            Err(errors) => {
-                problems.extend(errors.0);
-                Vec::new()
-            }
-        };
+        let order = self.restore_order().unwrap_or_else(|errors| {
+            problems.extend(errors.0);
+            Vec::new()
+        });
         let mut sections: BTreeMap<&str, &SectionEntry> = BTreeMap::new();
         for entry in &snapshot.header().sections {
             if entry.kind == KIND_STATE {
                 sections.insert(&entry.path, entry);
             } else if entry.needed {
-                problems.push(unknown_kind(entry).into());
+                let (what, name) = ("section kind", entry.kind.clone());
+                let place = Place::new(&entry.path, entry.extent.offset);
+                problems.push(place.error(ErrorKind::UnknownNeeded { what, name }).into());
             }
         }
-        let mut schemas = Schemas::new(snapshot);
         let mut staged = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let Some(section) = sections.remove(entry.path.as_str()) else {
                 problems.push(InstanceProblem::Missing {
                     path: entry.path.clone(),
-                    type_name: entry.instance.type_name().to_owned(),
+                    type_name: entry.instance.type_name(),
                 });
                 continue;
             };
-            match stage_one(&*entry.instance, section, snapshot, &mut schemas) {
+            match stage_one(&*entry.instance, section, snapshot, &table) {
                 Ok(value) => staged.push(value),
-                Err(problem) => problems.push(problem),
+                Err(error) => problems.push(error.into()),
             }
         }
         problems.extend(sections.into_values().map(|section| InstanceProblem::Unknown {
@@ -315,4 +318,79 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
         refuse(problems)?;
         Ok(StagedInstances { staged, order })
     }
+}
+
+impl<'a, R: DerefMut<Target = dyn Instance + 'a>> Instances<R> {
+    /// Puts staged state in place and lets every type finish it (caches, `post_load`). What was
+    /// live before is in `staged` then, and [`Instances::undo`] brings it back.
+    ///
+    /// # Errors
+    /// Every `post_load` that refuses; the live state is as it was before.
+    ///
+    /// # Panics
+    /// If `staged` was made by another list of instances.
+    pub fn commit(&mut self, staged: &mut StagedInstances) -> Result<(), InstanceErrors> {
+        assert_eq!(staged.staged.len(), self.entries.len(), "staged by another list");
+        self.swap(staged);
+        let mut problems = Vec::new();
+        for index in &staged.order {
+            let entry = &mut self.entries[*index];
+            if let Err(error) = entry.instance.finish() {
+                problems.push(InstanceProblem::Finish { path: entry.path.clone(), error });
+            }
+        }
+        if !problems.is_empty() {
+            self.undo(staged);
+        }
+        refuse(problems)
+    }
+
+    /// Brings back what was live before [`Instances::commit`].
+    pub fn undo(&mut self, staged: &mut StagedInstances) {
+        self.swap(staged);
+        for index in &staged.order {
+            self.entries[*index].instance.rebuild();
+        }
+    }
+
+    /// Stages and commits.
+    ///
+    /// # Errors
+    /// As [`Instances::stage`] and [`Instances::commit`]; the live state is as it was before.
+    pub fn load(&mut self, snapshot: &Snapshot<'_>) -> Result<(), InstanceErrors> {
+        let mut staged = self.stage(snapshot)?;
+        self.commit(&mut staged)
+    }
+
+    fn swap(&mut self, staged: &mut StagedInstances) {
+        for index in &staged.order {
+            let swapped = self.entries[*index].instance.swap(&mut staged.staged[*index]);
+            assert!(swapped.is_ok(), "each instance gets what it staged itself: {swapped:?}");
+        }
+    }
+}
+
+/// The state of a whole machine, decoded and not yet in place (or, after a commit, what was live).
+pub struct StagedInstances {
+    /// In the order of the machine's list.
+    staged: Vec<Staged>,
+    /// Indices, each after all it depends on.
+    order: Vec<usize>,
+}
+
+impl fmt::Debug for StagedInstances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StagedInstances").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
+fn stage_one(
+    instance: &dyn Instance,
+    section: &SectionEntry,
+    snapshot: &Snapshot<'_>,
+    table: &SchemaTable,
+) -> Result<Staged, ContainerError> {
+    let bytes = snapshot.section(section)?;
+    let schema = section.schema_in(table)?;
+    instance.stage(&bytes, schema, table).map_err(|error| section.value_error(&error))
 }

@@ -6,6 +6,9 @@
 use std::fmt;
 use std::io;
 
+use crate::error::LoadProblem;
+use crate::schema::SchemaError;
+
 /// The name an error gives to the file's header in place of an instance path.
 pub const HEADER: &str = "header";
 
@@ -136,9 +139,25 @@ pub enum ErrorKind {
         /// What it did.
         why: String,
     },
+    /// A schema is not well formed, or schemas do not fit together.
+    #[error("schema: {0}")]
+    Schema(SchemaError),
+    /// A value is not what its schema says, or the machine refuses it.
+    #[error("{}{problem}", shown_path(path))]
+    Value {
+        /// Path of the field inside the instance; empty for the instance itself.
+        path: String,
+        /// What is wrong with it.
+        problem: LoadProblem,
+    },
     /// The host failed to read or write.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+/// The path as an error shows it before the problem.
+fn shown_path(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("`{path}`: ") }
 }
 
 impl ErrorKind {

@@ -1,9 +1,9 @@
 //! The values inside a value, one after the other.
 
 use super::node::{Form, Node};
-use super::skip::{is_empty, skip};
 use crate::error::LoadError;
-use crate::schema::{Field, Kind, Presence, SchemaTable};
+use crate::schema::{Field, Kind, Presence, SchemaTable, Shape};
+use crate::walk::Walker;
 use crate::wire::Reader;
 
 /// A value inside another and what it is called there.
@@ -61,7 +61,7 @@ impl<'a> Children<'a> {
     /// The next value, of `kind`.
     fn take(&mut self, kind: &'a Kind) -> Result<Node<'a>, LoadError> {
         let before = self.reader.offset();
-        skip(self.table, kind, &mut self.reader)?;
+        Walker::new(self.table).skip(&mut self.reader, kind)?;
         Ok(self.node(Form::Kind(kind), before))
     }
 
@@ -133,4 +133,19 @@ impl<'a> Iterator for Children<'a> {
 
 fn short(index: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
+}
+
+/// Whether every value of the kind occupies no byte at all.
+fn is_empty(table: &SchemaTable, kind: &Kind) -> bool {
+    match kind {
+        Kind::Array { item, count } => *count == 0 || is_empty(table, item),
+        Kind::Tuple(items) => items.iter().all(|item| is_empty(table, item)),
+        Kind::Type(type_ref) => table.resolve(type_ref).is_some_and(|schema| match &schema.shape {
+            Shape::Enum(_) => false,
+            Shape::Struct(fields) => fields
+                .iter()
+                .all(|field| field.presence == Presence::Always && is_empty(table, &field.kind)),
+        }),
+        _ => false,
+    }
 }

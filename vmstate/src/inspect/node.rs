@@ -1,9 +1,9 @@
 //! One value of a snapshot: its kind and its bytes.
 
 use super::children::{Children, Items};
-use super::skip::variant;
 use crate::error::LoadError;
 use crate::schema::{Kind, Schema, SchemaTable, Shape, Variant};
+use crate::walk::{Walker, variant_at};
 use crate::wire::{Reader, unzigzag, unzigzag_i128};
 
 /// What a node's bytes are to be read as.
@@ -166,10 +166,7 @@ impl<'a> Node<'a> {
             Kind::Tuple(kinds) => {
                 Ok((View::Tuple(kinds.len() as u64), Items::Kinds { kinds, index: 0 }))
             }
-            Kind::Type(type_ref) => match self.table.resolve(type_ref) {
-                Some(schema) => open_type(schema, reader),
-                None => Err(reader.error(crate::error::LoadProblem::UnknownField)),
-            },
+            Kind::Type(type_ref) => open_type(Walker::new(self.table).resolve(type_ref)?, reader),
             Kind::Flags { bits, names } => {
                 let value =
                     if *bits == 8 { reader.byte()?.into() } else { reader.varint(*bits)? };
@@ -187,7 +184,7 @@ fn open_type<'a>(
     Ok(match &schema.shape {
         Shape::Struct(fields) => (View::Struct(schema), Items::Fields { fields, index: 0 }),
         Shape::Enum(_) => {
-            let variant = variant(schema, reader)?;
+            let variant = variant_at(reader, schema)?;
             let items = Items::Fields { fields: &variant.fields, index: 0 };
             (View::Variant(schema, variant), items)
         }

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn a_cycle_is_printed_without_those_that_merely_wait_for_it() {
-        let items: &[(&str, &[&str])] = &[("x", &["a"]), ("a", &["b"]), ("b", &["c"]), ("c", &["a"])];
+        let items: &[(&str, &[&str])] =
+            &[("x", &["a"]), ("a", &["b"]), ("b", &["c"]), ("c", &["a"])];
         assert_eq!(
             order(items).unwrap_err(),
             "restore order: the dependencies form a cycle: a -> b -> c -> a"
