@@ -1,0 +1,5 @@
+//! RISC-V, 64 bits.
+
+pub mod access;
+pub mod mmu;
+pub mod pmp;
