@@ -9,6 +9,10 @@
 //! translated. The transcript is machine state: it is saved, and goes on after a restore. These
 //! hashes find accidents, not forgeries; images are named by blake3.
 
+mod pages;
+
+pub use pages::{FAN, PageTree};
+
 /// Odd constants of the mixing steps (the fractional parts of the golden ratio and of sqrt 2).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const ROOT_TWO: u64 = 0x6a09_e667_f3bc_c909;

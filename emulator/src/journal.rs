@@ -27,7 +27,9 @@ mod writer;
 pub use description::{Description, Image, KNOWN_NEEDS, Parent};
 pub use frame::{FRAME_MAGIC, FrameHeader, FrameKind, HEADER_LEN, MAX_PAYLOAD};
 pub use reader::{Ending, FrameAt, Reader, Records};
-pub use record::{Batch, DIGEST_STATE, DIGEST_TRANSCRIPT, END, MARK, MAX_DATA, Names, Record};
+pub use record::{
+    Batch, DIGEST_PARTS, DIGEST_STATE, DIGEST_TRANSCRIPT, END, MARK, MAX_DATA, Names, Record,
+};
 pub use writer::{FLUSH_BYTES, Writer};
 
 /// The eight bytes with which every recording begins.

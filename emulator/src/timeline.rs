@@ -14,6 +14,7 @@ mod divergence;
 mod recorder;
 mod replayer;
 mod spec;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use divergence::Divergence;
 pub use recorder::{Recorder, RecorderLeave};
 pub use replayer::{Replayer, ReplayerLeave};
 pub use spec::{PositionSpec, SpecError, Target};
+pub use state::{NamedDigest, StateDigest};
 
 /// Steps from one transcript digest to the next, unless `--digest-every` says otherwise.
 pub const TRANSCRIPT_EVERY: u64 = 1 << 24;

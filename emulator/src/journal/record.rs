@@ -21,6 +21,9 @@ use super::Damage;
 
 /// Annotation: the transcript hash at the position; no data beside it.
 pub const DIGEST_TRANSCRIPT: &str = "digest.transcript";
+/// Annotation: names of the parts of the state digests that follow; the data are a postcard
+/// `Vec<String>`.
+pub const DIGEST_PARTS: &str = "digest.parts";
 /// Annotation: a digest of the whole state; the data are a postcard `StateDigest`.
 pub const DIGEST_STATE: &str = "digest.state";
 /// Annotation: somebody named this position; the data are the UTF-8 name.

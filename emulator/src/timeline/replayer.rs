@@ -11,9 +11,7 @@ use std::{collections::VecDeque, iter::Peekable};
 use crate::{
     clock::{Clock, Position},
     door::{Door, Moment, Output, PowerOn, Reply, Wake, kind},
-    journal::{
-        DIGEST_STATE, DIGEST_TRANSCRIPT, END, Ending, JournalError, Reader, Record, Records,
-    },
+    journal::{DIGEST_PARTS, DIGEST_STATE, END, Ending, JournalError, Reader, Record, Records},
 };
 
 use super::{Divergence, Target};
@@ -30,6 +28,8 @@ pub enum ReplayerLeave {
     },
     /// A digest of the whole state was recorded here.
     StateDigest {
+        /// Names of its parts, as the journal holds them.
+        names: Vec<u8>,
         /// The recorded digest, as the journal holds it.
         recorded: Vec<u8>,
     },
@@ -51,6 +51,8 @@ pub struct Replayer<S> {
     leave: Option<ReplayerLeave>,
     equal_up_to: Position,
     sink: S,
+    /// Names of the parts of state digests, as recorded last.
+    names: Vec<u8>,
     /// Digests compared so far.
     compared: u64,
 }
@@ -89,6 +91,7 @@ impl<S: Sink> Replayer<S> {
             leave: None,
             equal_up_to: Position::default(),
             sink,
+            names: Vec::new(),
             compared: 0,
         };
         replayer.skip_power_on();
@@ -107,6 +110,9 @@ impl<S: Sink> Replayer<S> {
         while let Some(Ok(record)) = self.records.peek() {
             if record.position >= position {
                 break;
+            }
+            if &*record.kind == DIGEST_PARTS {
+                self.names.clone_from(&record.data);
             }
             self.records.next();
         }
@@ -240,7 +246,8 @@ impl<S: Sink> Replayer<S> {
         }
         match &*record.kind {
             DIGEST_STATE => {
-                self.leave(ReplayerLeave::StateDigest { recorded: record.data });
+                let names = self.names.clone();
+                self.leave(ReplayerLeave::StateDigest { names, recorded: record.data });
                 Some(Reply::Leave)
             }
             END => {
@@ -257,7 +264,11 @@ impl<S: Sink> Replayer<S> {
                 }
                 Some(Reply::Leave)
             }
-            DIGEST_TRANSCRIPT => None,
+            DIGEST_PARTS => {
+                self.names = record.data;
+                None
+            }
+            // A transcript has been compared by now; what is not an input needs nothing else.
             _ => record.event().map(Reply::Event),
         }
     }

@@ -245,7 +245,7 @@ fn replay(reader: &Reader, fault: Fault) -> Result<(Toy, u64), Divergence> {
             return Ok((toy, door.compared()));
         }
         match door.take_leave() {
-            Some(ReplayerLeave::StateDigest { recorded }) => {
+            Some(ReplayerLeave::StateDigest { recorded, .. }) => {
                 let position = toy.clock.position;
                 if recorded != toy.state.to_le_bytes() {
                     return Err(Divergence::State {
