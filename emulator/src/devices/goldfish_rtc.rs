@@ -1,0 +1,229 @@
+//! The Goldfish real-time clock: nanoseconds since 1970 in two 32-bit halves, and one alarm.
+//!
+//! Source: "Goldfish virtual hardware", section "Goldfish real-time clock" (Android's
+//! `GOLDFISH-VIRTUAL-HARDWARE.TXT`), and the Linux driver's register use.
+//!
+//! The clock is virtual time plus an offset. The offset is fixed when the machine is switched on
+//! (the base comes through the door) and changes when the guest sets the clock.
+
+use crate::{
+    bus::Width,
+    device::{Device, Io, LineOutputs, Mmio, PowerOn, Region, Timed},
+};
+
+const REGISTERS: Region =
+    Region { name: "registers", bytes: 0x1000, narrowest: Width::Word, widest: Width::Word };
+
+/// Low half of the time; reading it latches the high half.
+pub const TIME_LOW: u64 = 0x00;
+/// High half of the time as latched; writing [`TIME_LOW`] after it sets the clock.
+pub const TIME_HIGH: u64 = 0x04;
+/// Low half of the alarm; writing it arms the alarm.
+pub const ALARM_LOW: u64 = 0x08;
+/// High half of the alarm, written first.
+pub const ALARM_HIGH: u64 = 0x0c;
+/// 1: the alarm's interrupt reaches the line.
+pub const IRQ_ENABLED: u64 = 0x10;
+/// Any write disarms the alarm.
+pub const CLEAR_ALARM: u64 = 0x14;
+/// 1: the alarm is armed.
+pub const ALARM_STATUS: u64 = 0x18;
+/// Any write clears the interrupt.
+pub const CLEAR_INTERRUPT: u64 = 0x1c;
+
+/// The real-time clock. Output line 0: the alarm's interrupt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoldfishRtc {
+    /// Nanoseconds since 1970 at virtual time zero, modulo 2^64. Battery-backed: a reset keeps it.
+    base_ns: u64,
+    /// High half of the time as of the last read of the low half.
+    latched_high: u32,
+    /// High half of the time to set.
+    set_high: u32,
+    alarm_high: u32,
+    /// Time of the alarm in nanoseconds since 1970, when armed.
+    alarm_ns: Option<u64>,
+    irq_pending: bool,
+    irq_enabled: bool,
+}
+
+impl GoldfishRtc {
+    fn time_ns(&self, now_ns: u64) -> u64 {
+        self.base_ns.wrapping_add(now_ns)
+    }
+
+    fn check_alarm(&mut self, now_ns: u64) {
+        if self.alarm_ns.is_some_and(|alarm| alarm <= self.time_ns(now_ns)) {
+            self.alarm_ns = None;
+            self.irq_pending = true;
+        }
+    }
+}
+
+impl Device for GoldfishRtc {
+    fn model(&self) -> &'static str {
+        "goldfish-rtc"
+    }
+
+    fn reset(&mut self) {
+        *self = Self { base_ns: self.base_ns, ..Self::default() };
+    }
+
+    fn power_on(&mut self, outside: &PowerOn) {
+        self.base_ns = outside.clock_base_ns;
+    }
+
+    fn mmio(&mut self) -> Option<&mut dyn Mmio> {
+        Some(self)
+    }
+
+    fn timed(&mut self) -> Option<&mut dyn Timed> {
+        Some(self)
+    }
+
+    fn line_outputs(&self) -> Option<&dyn LineOutputs> {
+        Some(self)
+    }
+}
+
+fn low_half(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+fn high_half(value: u64) -> u32 {
+    low_half(value >> 32)
+}
+
+fn join(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+impl Mmio for GoldfishRtc {
+    fn regions(&self) -> &[Region] {
+        &[REGISTERS]
+    }
+
+    fn read(&mut self, io: &mut Io<'_>, _: usize, offset: u64, _: Width) -> u64 {
+        let value = match offset {
+            TIME_LOW => {
+                let time = self.time_ns(io.now_ns());
+                self.latched_high = high_half(time);
+                low_half(time)
+            }
+            TIME_HIGH => self.latched_high,
+            ALARM_LOW => low_half(self.alarm_ns.unwrap_or(0)),
+            ALARM_HIGH => high_half(self.alarm_ns.unwrap_or(0)),
+            IRQ_ENABLED => u32::from(self.irq_enabled),
+            ALARM_STATUS => u32::from(self.alarm_ns.is_some()),
+            _ => {
+                io.guest_error(offset, "no readable register");
+                0
+            }
+        };
+        u64::from(value)
+    }
+
+    fn write(&mut self, io: &mut Io<'_>, _: usize, offset: u64, _: Width, value: u64) {
+        let value = low_half(value);
+        match offset {
+            TIME_HIGH => self.set_high = value,
+            TIME_LOW => {
+                self.base_ns = join(self.set_high, value).wrapping_sub(io.now_ns());
+                self.check_alarm(io.now_ns());
+            }
+            ALARM_HIGH => self.alarm_high = value,
+            ALARM_LOW => {
+                self.alarm_ns = Some(join(self.alarm_high, value));
+                self.check_alarm(io.now_ns());
+            }
+            IRQ_ENABLED => self.irq_enabled = value & 1 != 0,
+            CLEAR_ALARM => self.alarm_ns = None,
+            CLEAR_INTERRUPT => self.irq_pending = false,
+            _ => io.guest_error(offset, "no writable register"),
+        }
+    }
+}
+
+impl Timed for GoldfishRtc {
+    fn deadline_ns(&self, now_ns: u64) -> Option<u64> {
+        let alarm_ns = self.alarm_ns?;
+        now_ns.checked_add(alarm_ns.saturating_sub(self.time_ns(now_ns)))
+    }
+
+    fn expire(&mut self, io: &mut Io<'_>) {
+        self.check_alarm(io.now_ns());
+    }
+}
+
+impl LineOutputs for GoldfishRtc {
+    fn levels(&self, _: u64) -> u64 {
+        u64::from(self.irq_pending && self.irq_enabled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::bench::Bench;
+
+    const BASE_NS: u64 = 0x17_9999_ffff_fff0;
+
+    fn bench() -> Bench<GoldfishRtc> {
+        let mut rtc = GoldfishRtc::default();
+        rtc.power_on(&PowerOn { clock_base_ns: BASE_NS, ..PowerOn::default() });
+        Bench::new(rtc)
+    }
+
+    #[test]
+    fn reading_the_low_half_latches_the_high_half() {
+        let mut bench = bench();
+        assert_eq!(bench.read(TIME_LOW, Width::Word), 0xffff_fff0);
+        bench.set_now_ns(0x20);
+        assert_eq!(bench.read(TIME_HIGH, Width::Word), 0x17_9999);
+        assert_eq!(bench.read(TIME_LOW, Width::Word), 0x10);
+        assert_eq!(bench.read(TIME_HIGH, Width::Word), 0x17_999a);
+    }
+
+    #[test]
+    fn an_alarm_raises_the_line_at_its_time_and_not_before() {
+        let mut bench = bench();
+        bench.write(IRQ_ENABLED, Width::Word, 1);
+        bench.write(ALARM_HIGH, Width::Word, 0x17_999a);
+        bench.write(ALARM_LOW, Width::Word, 0x100);
+        assert_eq!(bench.read(ALARM_STATUS, Width::Word), 1);
+        assert_eq!(bench.deadline_ns(), Some(0x110));
+        bench.advance_to(0x10f);
+        assert_eq!(bench.levels(), 0);
+        bench.advance_to(0x110);
+        assert_eq!(bench.levels(), 1);
+        assert_eq!(bench.read(ALARM_STATUS, Width::Word), 0);
+        bench.write(CLEAR_INTERRUPT, Width::Word, 1);
+        assert_eq!(bench.levels(), 0);
+    }
+
+    #[test]
+    fn an_alarm_in_the_past_fires_at_once_and_a_cleared_one_never() {
+        let mut bench = bench();
+        bench.write(IRQ_ENABLED, Width::Word, 1);
+        bench.write(ALARM_LOW, Width::Word, 5);
+        assert_eq!(bench.levels(), 1);
+        bench.write(CLEAR_INTERRUPT, Width::Word, 1);
+        bench.write(ALARM_HIGH, Width::Word, 0x17_999a);
+        bench.write(ALARM_LOW, Width::Word, 0);
+        bench.write(CLEAR_ALARM, Width::Word, 1);
+        assert_eq!(bench.deadline_ns(), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_runs_on_from_there_and_keeps_through_a_reset() {
+        let mut bench = bench();
+        bench.set_now_ns(1_000);
+        bench.write(TIME_HIGH, Width::Word, 1);
+        bench.write(TIME_LOW, Width::Word, 2);
+        bench.device.reset();
+        bench.set_now_ns(1_005);
+        assert_eq!(bench.read(TIME_LOW, Width::Word), 7);
+        assert_eq!(bench.read(TIME_HIGH, Width::Word), 1);
+    }
+}
