@@ -32,6 +32,12 @@ impl Width {
             Self::Double => 8,
         }
     }
+
+    /// The bits that an access of this width carries.
+    #[must_use]
+    pub const fn mask(self) -> u64 {
+        u64::MAX >> (64 - 8 * self.bytes())
+    }
 }
 
 /// Why the bus did not answer. The guest sees its architecture's access fault.

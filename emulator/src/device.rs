@@ -18,7 +18,9 @@
 //! Deliberately absent: addresses, interrupt numbers, host time, randomness, threads, and edges or
 //! pulses on lines (a level that a register clears says the same and survives a save).
 
-use crate::{bus::Width, memory::GuestMemory};
+pub mod bench;
+
+use crate::{bus::Width, door::PowerOn, memory::GuestMemory};
 
 /// A stretch of a device's registers that the board maps somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +164,6 @@ pub trait External {
     /// Takes an event; returns false when it does not know the kind.
     fn receive(&mut self, io: &mut Io<'_>, kind: &str, data: &[u8]) -> bool;
 }
-
-/// What is fixed when a machine is switched on, from the journal's first entries.
-pub use crate::door::PowerOn;
 
 /// A device: the abilities it has, and its power-on state.
 pub trait Device: Send {

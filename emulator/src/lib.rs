@@ -6,11 +6,14 @@
 pub mod bus;
 pub mod clock;
 pub mod debug;
+pub mod device;
+pub mod devices;
 pub mod digest;
 pub mod door;
 pub mod float;
 pub mod isa;
 pub mod journal;
+pub mod machine;
 pub mod memory;
 pub mod snapshot;
 pub mod timeline;

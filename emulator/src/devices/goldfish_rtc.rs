@@ -8,7 +8,8 @@
 
 use crate::{
     bus::Width,
-    device::{Device, Io, LineOutputs, Mmio, PowerOn, Region, Timed},
+    device::{Device, Io, LineOutputs, Mmio, Region, Timed},
+    door::PowerOn,
 };
 
 const REGISTERS: Region =
