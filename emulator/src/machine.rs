@@ -21,12 +21,11 @@
 //! A reset is a power cycle: memory is zero but for the images, every device and hart is at its
 //! defaults. Position and virtual time go on.
 
+pub mod board;
 mod builder;
 mod fabric;
 mod image;
 mod schedule;
-#[cfg(test)]
-mod tests;
 
 pub use builder::MachineBuilder;
 pub use fabric::{Fabric, Mapping, Sink};
@@ -37,7 +36,8 @@ use crate::{
     bus::{Bus, BusFault, Width},
     clock::{Clock, Position},
     device::{Effect, PowerRequest},
-    door::{Door, Event, Output, PowerOn, Reply, Wake, kind},
+    digest::Transcript,
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
     memory::GuestMemory,
     vcpu::{SliceEnd, Surroundings, Vcpu},
 };
@@ -72,6 +72,8 @@ pub struct MachineState {
     pub off: Option<u8>,
     /// Seed of everything random that the guest sees, as taken at power-on.
     pub seed: [u8; 32],
+    /// Everything that crossed the bus and every change of a hart's lines, as a rolling hash.
+    pub transcript: Transcript,
 }
 
 /// A whole machine.
@@ -88,17 +90,23 @@ pub struct Machine {
 /// The bus as a hart sees it during one slice.
 struct FabricBus<'a> {
     fabric: &'a mut Fabric,
+    transcript: &'a mut Transcript,
     memory: &'a GuestMemory,
     clock: &'a Clock,
 }
 
 impl Bus for FabricBus<'_> {
     fn read(&mut self, steps: u64, addr: u64, width: Width) -> Result<u64, BusFault> {
-        self.fabric.read(self.memory, self.clock.ns_at(steps), addr, width)
+        let result = self.fabric.read(self.memory, self.clock.ns_at(steps), addr, width);
+        self.transcript.access(steps, addr, width.bytes(), false, result.ok());
+        result
     }
 
     fn write(&mut self, steps: u64, addr: u64, width: Width, value: u64) -> Result<(), BusFault> {
-        self.fabric.write(self.memory, self.clock.ns_at(steps), addr, width, value)
+        let result = self.fabric.write(self.memory, self.clock.ns_at(steps), addr, width, value);
+        let taken = result.is_ok().then_some(value & width.mask());
+        self.transcript.access(steps, addr, width.bytes(), true, taken);
+        result
     }
 }
 
@@ -185,6 +193,7 @@ impl Machine {
         self.clock.position = Position::default();
         self.state.seed = outside.seed;
         self.state.schedule.hart_steps.fill(0);
+        self.state.transcript = Transcript::default();
         self.fabric.power_on(outside);
         self.reset();
     }
@@ -214,7 +223,7 @@ impl Machine {
             if self.clock.position >= until {
                 return Stop::Until;
             }
-            match door.take(self.clock.position, self.clock.now_ns()) {
+            match door.take(self.moment()) {
                 Reply::Leave => return Stop::Left,
                 Reply::Event(event) => {
                     if self.deliver(&event).is_none() {
@@ -238,18 +247,32 @@ impl Machine {
         }
     }
 
+    /// The present position with what goes with it.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment {
+            position: self.clock.position,
+            now_ns: self.clock.now_ns(),
+            transcript: self.state.transcript.0,
+        }
+    }
+
     /// Runs one slice of the hart whose turn it is.
     fn slice(&mut self, door: &mut dyn Door, until: Position) -> Option<Stop> {
         let position = self.clock.position;
         // A limit that lies in idle time which does not come is passed by one step.
         let until_steps = until.steps.max(position.steps + 1);
-        let end = self.horizon_steps().min(door.horizon(position)).min(until_steps);
+        let end = self.horizon_steps().min(door.horizon(self.moment())).min(until_steps);
         let cursor = self.state.schedule.cursor();
         let budget = (end - position.steps).min(self.state.schedule.quantum_left);
         debug_assert!(budget > 0, "something is due at {position:?} and has not been settled");
         let hart = &mut self.harts[cursor];
-        let mut bus =
-            FabricBus { fabric: &mut self.fabric, memory: &self.memory, clock: &self.clock };
+        let mut bus = FabricBus {
+            fabric: &mut self.fabric,
+            transcript: &mut self.state.transcript,
+            memory: &self.memory,
+            clock: &self.clock,
+        };
         let mut around =
             Surroundings { memory: &self.memory, bus: &mut bus, clock: &self.clock };
         let slice = hart.run(budget, &mut around);
@@ -285,7 +308,7 @@ impl Machine {
         let now_ns = self.clock.now_ns();
         let deadline_ns = self.deadline_ns(now_ns);
         let left_ns = deadline_ns.map(|deadline_ns| deadline_ns - now_ns);
-        let mut warp_ns = match (door.idle(position, now_ns, deadline_ns), left_ns) {
+        let mut warp_ns = match (door.idle(self.moment(), deadline_ns), left_ns) {
             (Wake::Leave, _) => return Some(Stop::Left),
             (Wake::After { idle_ns }, left_ns) => idle_ns.min(left_ns.unwrap_or(idle_ns)),
             (Wake::Deadline, Some(left_ns)) => left_ns,
@@ -305,6 +328,10 @@ impl Machine {
     fn settle(&mut self, door: &mut dyn Door) {
         self.fabric.expire(&self.memory, self.clock.now_ns());
         self.carry_out(door);
+        for line in &self.fabric.hart_lines {
+            let hart = line.hart as u64;
+            self.state.transcript.line(self.clock.position.steps, hart, line.line, line.level);
+        }
         self.drive_harts();
         let Self { harts, clock, .. } = self;
         self.state.schedule.settle(|hart| harts[hart].is_idle(clock));

@@ -1,7 +1,7 @@
 //! Puts a machine together: what a board does once.
 
 use super::{Fabric, Image, ImageError, Machine, MachineState, Schedule, Sink};
-use crate::{clock::Clock, device::Device, memory::GuestMemory, vcpu::Vcpu};
+use crate::{clock::Clock, device::Device, digest::Transcript, memory::GuestMemory, vcpu::Vcpu};
 
 /// A machine in the making. Mistakes of a board (overlapping regions, lines that nobody takes,
 /// wires in a cycle) are bugs and panic.
@@ -69,6 +69,7 @@ impl MachineBuilder {
             schedule: Schedule::new(self.harts.len(), self.quantum),
             off: None,
             seed: [0; 32],
+            transcript: Transcript::default(),
         };
         Machine {
             name: self.name,

@@ -1,0 +1,98 @@
+//! ELF files: segments at their physical addresses, entry, and a few symbols.
+
+use object::{
+    Endianness, Object, ObjectSymbol,
+    elf::FileHeader64,
+    read::elf::{ElfFile64, FileHeader, ProgramHeader},
+};
+
+use super::{LoaderError, Source};
+
+/// A stretch of an ELF file that is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Physical address.
+    pub addr: u64,
+    /// Content; the zero-filled rest is included.
+    pub bytes: Vec<u8>,
+}
+
+/// What matters of an ELF executable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElfFile {
+    /// Loadable segments, in the file's order.
+    pub segments: Vec<Segment>,
+    /// Physical address of the first instruction.
+    pub entry: u64,
+    /// Physical address of the symbol `tohost`, through which bare test programs end.
+    pub tohost: Option<u64>,
+}
+
+impl ElfFile {
+    /// Whether a file's content looks like ELF.
+    #[must_use]
+    pub fn is_elf(bytes: &[u8]) -> bool {
+        bytes.starts_with(b"\x7fELF")
+    }
+
+    /// Reads a 64-bit executable for `machine` (an `EM_` number), called `machine_name`, whose
+    /// segments take at most `limit` bytes of memory.
+    ///
+    /// # Errors
+    /// [`LoaderError`] for a damaged file, another machine or class, or segments that are too large.
+    pub fn read(
+        source: &Source,
+        machine: u16,
+        machine_name: &str,
+        limit: u64,
+    ) -> Result<Self, LoaderError> {
+        let expected = || format!("a 64-bit ELF executable for {machine_name}");
+        let damaged = |error: object::Error| source.unexpected(error.to_string(), expected());
+        let bytes = &source.bytes[..];
+        if bytes.get(4) != Some(&2) {
+            return Err(source.unexpected("not a 64-bit ELF file", expected()));
+        }
+        let header = FileHeader64::<Endianness>::parse(bytes).map_err(damaged)?;
+        let endian = header.endian().map_err(damaged)?;
+        let found = header.e_machine(endian);
+        if found != machine.into() {
+            let problem = format!("an ELF file for machine number {found:?}");
+            return Err(source.unexpected(problem, format!("{} ({machine})", expected())));
+        }
+        let mut segments = Vec::new();
+        let mut total = 0_u64;
+        let mut entry = header.e_entry(endian);
+        for program in header.program_headers(endian, bytes).map_err(damaged)? {
+            if program.p_type(endian) != object::elf::PT_LOAD {
+                continue;
+            }
+            let (start, memory_bytes) = (program.p_paddr(endian), program.p_memsz(endian));
+            total = total.saturating_add(memory_bytes);
+            if total > limit {
+                return Err(source.unexpected(
+                    "segments that need more memory than there is",
+                    format!("at most {limit} bytes"),
+                ));
+            }
+            let data = program
+                .data(endian, bytes)
+                .map_err(|()| source.unexpected("a segment outside the file", expected()))?;
+            let mut content = data.to_vec();
+            content.resize(usize::try_from(memory_bytes).unwrap_or(usize::MAX), 0);
+            // The entry is a virtual address; the harts start without paging.
+            let virt = program.p_vaddr(endian);
+            if (virt..virt.saturating_add(memory_bytes)).contains(&header.e_entry(endian)) {
+                entry = header.e_entry(endian) - virt + start;
+            }
+            if !content.is_empty() {
+                segments.push(Segment { addr: start, bytes: content });
+            }
+        }
+        if segments.is_empty() {
+            return Err(source.unexpected("an ELF file without loadable segments", expected()));
+        }
+        let symbols = ElfFile64::<Endianness>::parse(bytes).map_err(damaged)?;
+        let tohost = symbols.symbol_by_name("tohost").map(|symbol| symbol.address());
+        Ok(Self { segments, entry, tohost })
+    }
+}

@@ -1,0 +1,172 @@
+//! What a board is to the command line, the recordings and the tests: a name, versions, and a
+//! machine built from a configuration.
+
+use std::path::PathBuf;
+
+use super::{ImageError, Machine};
+use crate::{loader::LoaderError, memory::MemoryError};
+
+/// What runs the guest's instructions. It never changes what the guest computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// One instruction after the other.
+    Interpreter,
+    /// Translated as soon as the threshold allows.
+    Jit,
+    /// The interpreter for cold code, the translator for hot code.
+    #[default]
+    Auto,
+}
+
+/// A machine as the user asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Number of harts.
+    pub cpus: u32,
+    /// Bytes of RAM, whole MiB.
+    pub memory_bytes: u64,
+    /// Virtual picoseconds of one step.
+    pub step_ps: u64,
+    /// Steps of one hart's turn.
+    pub quantum: u64,
+    /// Firmware; the board finds its usual one when absent and a kernel is given. `none` starts the
+    /// kernel without firmware.
+    pub bios: Option<PathBuf>,
+    /// Kernel.
+    pub kernel: Option<PathBuf>,
+    /// Initial file system.
+    pub initrd: Option<PathBuf>,
+    /// The kernel's command line.
+    pub append: String,
+    /// Device tree in place of the board's own.
+    pub dtb: Option<PathBuf>,
+    /// What runs the instructions.
+    pub engine: Engine,
+    /// Executions after which a block is translated; the engine's own when absent.
+    pub jit_threshold: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cpus: 1,
+            memory_bytes: 512 << 20,
+            step_ps: 1_000,
+            quantum: 10_000,
+            bios: None,
+            kernel: None,
+            initrd: None,
+            append: String::new(),
+            dtb: None,
+            engine: Engine::Auto,
+            jit_threshold: None,
+        }
+    }
+}
+
+/// Why a machine cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A file.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// Something does not fit into memory.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The host refuses the memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// A number outside what the board takes.
+    #[error("--{option} {value}: {board} takes {expected}")]
+    Option {
+        /// The board.
+        board: &'static str,
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// A kernel needs firmware and none is installed.
+    #[error(
+        "a kernel needs firmware and none was found at {searched}; install the package opensbi, \
+         or give --bios FILE (or --bios none for a kernel that runs without)"
+    )]
+    NoFirmware {
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// An option that needs another.
+    #[error("--{option} has no effect without --{needed}")]
+    Lacking {
+        /// The option given.
+        option: &'static str,
+        /// The option that is missing.
+        needed: &'static str,
+    },
+    /// The device tree could not be written.
+    #[error("the device tree cannot be written: {0}")]
+    DeviceTree(String),
+}
+
+/// A machine and what was made for it.
+#[derive(Debug)]
+pub struct Built {
+    /// The machine, not yet switched on.
+    pub machine: Machine,
+    /// The device tree that the guest gets.
+    pub device_tree: Vec<u8>,
+}
+
+/// A version of a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoardVersion {
+    /// The version, such as `1.0`.
+    pub version: &'static str,
+    /// What it changed.
+    pub about: &'static str,
+}
+
+/// A kind of machine.
+pub trait Board: Sync {
+    /// Name, such as `riscv64-virt`.
+    fn name(&self) -> &'static str;
+
+    /// One line on what it is.
+    fn about(&self) -> &'static str;
+
+    /// Its versions, oldest first; the plain name means the last.
+    fn versions(&self) -> &'static [BoardVersion];
+
+    /// Builds the machine; `version` is one of [`Board::versions`].
+    ///
+    /// # Errors
+    /// [`BuildError`] when the configuration or a file is not usable.
+    fn build(&self, version: &BoardVersion, config: &Config) -> Result<Built, BuildError>;
+}
+
+/// Finds a board and its version by name: `riscv64-virt` or `riscv64-virt@1.0`.
+///
+/// # Errors
+/// A sentence that says what there is.
+pub fn find<'a>(
+    boards: &[&'a dyn Board],
+    name: &str,
+) -> Result<(&'a dyn Board, &'static BoardVersion), String> {
+    let (board_name, version) =
+        name.split_once('@').map_or((name, None), |(board, version)| (board, Some(version)));
+    let Some(board) = boards.iter().find(|board| board.name() == board_name) else {
+        let known: Vec<_> = boards.iter().map(|board| board.name()).collect();
+        return Err(format!("no machine is called {board_name}; there are: {}", known.join(", ")));
+    };
+    let versions = board.versions();
+    let found = match version {
+        None => versions.last(),
+        Some(version) => versions.iter().find(|known| known.version == version),
+    };
+    found.map(|version| (*board, version)).ok_or_else(|| {
+        let known: Vec<_> = versions.iter().map(|known| known.version).collect();
+        format!("{name}: {board_name} has the versions {}", known.join(", "))
+    })
+}
