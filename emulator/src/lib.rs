@@ -13,6 +13,7 @@ pub mod door;
 pub mod float;
 pub mod isa;
 pub mod journal;
+pub mod loader;
 pub mod machine;
 pub mod memory;
 pub mod snapshot;

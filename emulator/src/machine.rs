@@ -26,6 +26,8 @@ mod builder;
 mod fabric;
 mod image;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 pub use builder::MachineBuilder;
 pub use fabric::{Fabric, Mapping, Sink};
@@ -235,11 +237,8 @@ impl Machine {
                 }
                 Reply::Nothing => {}
             }
-            let stop = if self.is_idle() {
-                self.warp(door, until)
-            } else {
-                self.slice(door, until)
-            };
+            let stop =
+                if self.is_idle() { self.warp(door, until) } else { self.slice(door, until) };
             self.settle(door);
             if let Some(stop) = stop {
                 return stop;
@@ -273,8 +272,7 @@ impl Machine {
             memory: &self.memory,
             clock: &self.clock,
         };
-        let mut around =
-            Surroundings { memory: &self.memory, bus: &mut bus, clock: &self.clock };
+        let mut around = Surroundings { memory: &self.memory, bus: &mut bus, clock: &self.clock };
         let slice = hart.run(budget, &mut around);
         assert!(slice.steps <= budget, "hart {cursor} took {} of {budget}", slice.steps);
         if slice.steps > 0 {

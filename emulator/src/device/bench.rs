@@ -20,7 +20,8 @@ impl<D: Device> Bench<D> {
     /// When the host has no memory for a page.
     #[must_use]
     pub fn new(device: D) -> Self {
-        let memory = GuestMemory::new(&[0..0x1000]).expect("one page of memory");
+        let memory =
+            GuestMemory::new(std::slice::from_ref(&(0..0x1000))).expect("one page of memory");
         Self { device, memory, effects: Vec::new(), now_ns: 0 }
     }
 
@@ -43,7 +44,9 @@ impl<D: Device> Bench<D> {
     /// # Panics
     /// When the device has no registers.
     pub fn write(&mut self, offset: u64, width: Width, value: u64) {
-        self.with(|device, io| device.mmio().expect("registers").write(io, 0, offset, width, value));
+        self.with(|device, io| {
+            device.mmio().expect("registers").write(io, 0, offset, width, value)
+        });
     }
 
     /// Delivers an event from outside; false when the device does not know it.

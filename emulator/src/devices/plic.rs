@@ -67,8 +67,7 @@ impl Plic {
     pub fn new(contexts: usize) -> Self {
         assert!(contexts <= MAX_CONTEXTS, "{contexts} contexts");
         let bytes = CONTEXT + MAX_CONTEXTS as u64 * CONTEXT_STRIDE;
-        let region =
-            Region { name: "plic", bytes, narrowest: Width::Word, widest: Width::Word };
+        let region = Region { name: "plic", bytes, narrowest: Width::Word, widest: Width::Word };
         Self {
             contexts,
             region,
@@ -111,8 +110,8 @@ impl Plic {
     fn best(&self, context: usize) -> Option<usize> {
         let enabled = &self.context[context].enabled;
         let mut best: Option<usize> = None;
-        for word in 0..WORDS {
-            let mut ready = self.pending[word] & enabled[word];
+        for (word, (pending, enabled)) in self.pending.iter().zip(enabled).enumerate() {
+            let mut ready = pending & enabled;
             while ready != 0 {
                 let source = word * 32 + ready.trailing_zeros() as usize;
                 ready &= ready - 1;

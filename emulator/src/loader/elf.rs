@@ -55,8 +55,8 @@ impl ElfFile {
         let header = FileHeader64::<Endianness>::parse(bytes).map_err(damaged)?;
         let endian = header.endian().map_err(damaged)?;
         let found = header.e_machine(endian);
-        if found != machine.into() {
-            let problem = format!("an ELF file for machine number {found:?}");
+        if found.0 != machine {
+            let problem = format!("an ELF file for machine number {}", found.0);
             return Err(source.unexpected(problem, format!("{} ({machine})", expected())));
         }
         let mut segments = Vec::new();

@@ -69,7 +69,11 @@ pub struct Source {
 impl Source {
     /// A complaint about this file.
     #[must_use]
-    pub fn unexpected(&self, problem: impl Into<String>, expected: impl Into<String>) -> LoaderError {
+    pub fn unexpected(
+        &self,
+        problem: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> LoaderError {
         LoaderError::Unexpected {
             role: self.role,
             path: self.path.clone(),
@@ -84,8 +88,7 @@ impl Source {
 /// # Errors
 /// [`LoaderError`] when it is missing, unreadable, empty or larger.
 pub fn read(role: &'static str, path: &Path, limit: u64) -> Result<Source, LoaderError> {
-    let unreadable =
-        |source| LoaderError::Unreadable { role, path: path.to_owned(), source };
+    let unreadable = |source| LoaderError::Unreadable { role, path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {
         let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);

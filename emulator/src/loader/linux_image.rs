@@ -30,9 +30,7 @@ impl LinuxImage {
     /// Reads the header, if there is one.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| {
-            bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
-        };
+        let word = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
         let magic = ImageMagic(bytes.get(56..60)?.try_into().ok()?);
         let known = magic == ImageMagic::RISCV || magic == ImageMagic::AARCH64;
         let (text_offset, image_bytes) = (word(8)?, word(16)?);
