@@ -11,6 +11,7 @@
 //! diverged.
 
 mod divergence;
+pub mod listing;
 mod recorder;
 mod replayer;
 mod spec;
