@@ -1,3 +1,7 @@
 //! The binary `emulator`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    emulator::cli::main()
+}

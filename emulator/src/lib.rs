@@ -4,6 +4,7 @@
 //! journal <- timeline <- debug <- cli.
 
 pub mod bus;
+pub mod cli;
 pub mod clock;
 pub mod debug;
 pub mod device;

@@ -16,14 +16,29 @@
 //! - What lies outside (kernel, firmware, disks) is named with its digest.
 
 mod chain;
+mod compare;
 mod error;
 mod flatten;
 mod pages;
 
+use vmstate::container::Header;
+
 pub use chain::{Chain, Layer, Piece, PieceSource};
+pub use compare::{RamDifference, ram_differences};
 pub use error::SnapshotError;
 pub use flatten::flatten;
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
+
+/// The property that holds the physical base address of a raw section, in hex.
+pub fn ram_base_property(section: &str) -> String {
+    format!("{section}.base")
+}
+
+/// The physical base address of a raw section, if the file says it.
+pub fn ram_base(header: &Header, section: &str) -> Option<u64> {
+    let text = header.properties.get(&ram_base_property(section))?;
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
 
 #[cfg(test)]
 mod tests;

@@ -120,7 +120,7 @@ fn value(out: &mut dyn Write, name: &str, node: &Node<'_>, depth: usize) -> Resu
     match node.view()? {
         View::Bytes(bytes) if bytes.len() > SHORT => {
             writeln!(out, "{name}: {} bytes", bytes.len())?;
-            hex_rows(out, bytes, depth + 1)?;
+            hex_rows(out, bytes, 0, depth + 1)?;
         }
         View::List(count) if count > 0 && is_scalar_list(node)? => {
             writeln!(out, "{name}: {count} elements")?;
@@ -185,8 +185,12 @@ fn scalar_rows(out: &mut dyn Write, node: &Node<'_>, depth: usize) -> Result<(),
     Ok(())
 }
 
-/// Bytes in rows of hex beside their text; rows equal to the one before are one `*`.
-pub fn hex_rows(out: &mut dyn Write, bytes: &[u8], depth: usize) -> fmt::Result {
+/// Bytes in rows of hex beside their text, the first at `address`; rows equal to the one before are
+/// one `*`.
+///
+/// # Errors
+/// Those of the output.
+pub fn hex_rows(out: &mut dyn Write, bytes: &[u8], address: u64, depth: usize) -> fmt::Result {
     let mut last: Option<&[u8]> = None;
     let mut skipping = false;
     let rows = bytes.len().div_ceil(ROW);
@@ -202,7 +206,7 @@ pub fn hex_rows(out: &mut dyn Write, bytes: &[u8], depth: usize) -> fmt::Result 
         skipping = false;
         last = Some(row);
         indent(out, depth)?;
-        write!(out, "{:06x}: ", i * ROW)?;
+        write!(out, "{:06x}: ", address + (i * ROW) as u64)?;
         for at in 0..ROW {
             match row.get(at) {
                 Some(byte) => write!(out, " {byte:02x}")?,

@@ -16,11 +16,13 @@
 //! - What is shown is what the writer wrote, never converted to what this build would make of it.
 
 mod children;
+mod describe;
 mod node;
 mod path;
 mod tree;
 
 pub use children::{Child, Children, Label};
+pub use describe::describe;
 pub use node::{FlagsView, Node, View};
 pub use path::{Found, PathError, Selection, Step, select};
 pub use tree::{InstanceBytes, Tree};

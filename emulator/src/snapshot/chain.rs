@@ -44,9 +44,7 @@ impl Layer {
         let io = |source| SnapshotError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
         let reader = file.try_clone().map_err(io)?;
-        let snapshot = Snapshot::from_seekable(reader)
-            .and_then(|snapshot| snapshot.header().check_loadable().map(|()| snapshot))
-            .map_err(container_error(path))?;
+        let snapshot = Snapshot::from_seekable(reader).map_err(container_error(path))?;
         Ok(Self { path: path.to_owned(), file, snapshot })
     }
 
@@ -141,7 +139,8 @@ impl Chain {
     /// A file that cannot be opened or is damaged; a parent that is not the one it was.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SnapshotError> {
         let path = path.as_ref();
-        let mut layers = vec![Layer::open(path)?];
+        let mut layers = Self::open_alone(path)?.layers;
+        layers[0].snapshot.header().check_loadable().map_err(container_error(path))?;
         while let Some(layer) = layers.last()
             && let Some(parent) = layer.snapshot.header().parent.clone()
         {
@@ -153,6 +152,7 @@ impl Chain {
             }
             let folder = layer.path.parent().unwrap_or(Path::new(""));
             let opened = Layer::open(&folder.join(&parent.name))?;
+            opened.snapshot.header().check_loadable().map_err(container_error(&opened.path))?;
             let found = opened.snapshot.fingerprint().map_err(container_error(&opened.path))?;
             if found != parent.fingerprint {
                 return Err(SnapshotError::ParentChanged {
@@ -165,6 +165,20 @@ impl Chain {
             layers.push(opened);
         }
         Ok(Self { layers })
+    }
+
+    /// Opens one file without its parents, and even if only its header can be read: enough to
+    /// describe it, not to load its RAM.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is damaged.
+    pub fn open_alone(path: &Path) -> Result<Self, SnapshotError> {
+        Ok(Self { layers: vec![Layer::open(path)?] })
+    }
+
+    /// Whether all parents are here.
+    pub fn is_complete(&self) -> bool {
+        self.layers.last().is_some_and(|layer| layer.snapshot.header().parent.is_none())
     }
 
     /// The files, newest first.

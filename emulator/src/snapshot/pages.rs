@@ -191,6 +191,16 @@ impl<'c> ChainPages<'c> {
         self.pieces.last().map_or(0, |piece| piece.first + piece.pages)
     }
 
+    /// Whether the page is zero by its map.
+    pub fn is_zero(&self, number: u64) -> bool {
+        self.piece(number).source == PieceSource::Zero
+    }
+
+    fn piece(&self, number: u64) -> Piece {
+        let behind = self.pieces.partition_point(|piece| piece.first <= number);
+        self.pieces[behind.checked_sub(1).expect("pieces start at page 0")]
+    }
+
     fn unpack(&mut self, layer: usize, frame: u64) -> Result<(), SnapshotError> {
         if matches!(&self.frame, Some((l, f, _)) if (*l, *f) == (layer, frame)) {
             return Ok(());
@@ -224,8 +234,7 @@ impl<'c> ChainPages<'c> {
 
 impl ReadPage for ChainPages<'_> {
     fn read_page(&mut self, number: u64, page: &mut [u8]) -> Result<(), SnapshotError> {
-        let behind = self.pieces.partition_point(|piece| piece.first <= number);
-        let piece = self.pieces[behind.checked_sub(1).expect("pieces start at page 0")];
+        let piece = self.piece(number);
         let within = number - piece.first;
         assert!(within < piece.pages, "page {number} is beyond the section's end");
         match piece.source {

@@ -1,6 +1,6 @@
-//! Paths into a snapshot: `uart0`, `uart0.fifo[3]`, `soc.cpu0.csr[0x300]`.
+//! Paths into a snapshot: `uart0`, `uart0.fifo[3]`, `soc/cpu0.csr[0x300]`.
 //!
-//! An instance's own path may hold dots, so the instance is the longest one that the text starts with.
+//! An instance's own path may hold dots and slashes, so the instance is the longest one that the text starts with.
 //! What follows is fields by `.name` and elements or map keys by `[..]`. A text that names no instance
 //! but a group of them (`soc`) selects them all.
 
@@ -49,7 +49,7 @@ pub fn select<'s>(
     }
     let group: Vec<_> = sections
         .clone()
-        .filter(|entry| entry.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+        .filter(|entry| entry.path.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '/'])))
         .collect();
     if !group.is_empty() {
         return Ok(Selection::Instances(group));
