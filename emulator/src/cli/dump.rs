@@ -8,18 +8,21 @@ use vmstate::dump::{DumpError, dump_instance, dump_value, hex_rows};
 use vmstate::inspect::{Selection, Tree, select};
 use vmstate::json::{json_instance, json_value};
 
-use super::info::{header_json, header_text};
+use super::info::{header_json, header_text, is_recording};
 use super::output::{Answer, CliError, Output};
+use crate::journal::Reader;
 use crate::snapshot::{Chain, ChainPages, ReadPage, ram_base};
+use crate::timeline::listing::lines;
 
-/// Show the state in a snapshot, by the description that the snapshot itself carries.
+/// Show the state in a snapshot, by the description that the snapshot itself carries, or the events of
+/// a recording.
 ///
 /// Without a path: everything. A path selects an instance (`uart0`), a group of them (`soc`), a field
 /// (`uart0.lcr`) or an element (`uart0.fifo[3]`). Works on snapshots of builds whose devices this
 /// one lacks.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The snapshot.
+    /// The snapshot or recording.
     file: PathBuf,
     /// What to show of it.
     path: Option<String>,
@@ -39,6 +42,9 @@ const RAM_LEN_MAX: u64 = 16 << 20;
 /// # Errors
 /// A file that cannot be read, a path that leads nowhere.
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+    if is_recording(&args.file)? {
+        return recording(args, out);
+    }
     if let Some(range) = &args.ram {
         ram(&Chain::open(&args.file)?, range, args.json, out)?;
         return Ok(Answer::Yes);
@@ -86,6 +92,29 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
         DumpError::Container(error) => CliError::container(&args.file, error),
         other => other.into(),
     })?;
+    Ok(Answer::Yes)
+}
+
+/// Shows the records of a recording.
+fn recording(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+    if args.path.is_some() || args.ram.is_some() {
+        let why = "a recording holds events, not state: it takes neither PATH nor --ram";
+        return Err(CliError::Usage(why.to_owned()));
+    }
+    let failed = |error: &dyn std::error::Error| CliError::File {
+        path: args.file.display().to_string(),
+        why: error.to_string(),
+    };
+    let reader = Reader::open(&args.file).map_err(|error| failed(&error))?;
+    for line in lines(&reader).map_err(|error| failed(&error))? {
+        let line = line.map_err(|error| failed(&error))?;
+        if args.json {
+            let text = serde_json::to_string(&line).map_err(|error| failed(&error))?;
+            out.line(format_args!("{text}"));
+        } else {
+            out.line(format_args!("{line}"));
+        }
+    }
     Ok(Answer::Yes)
 }
 

@@ -11,6 +11,7 @@ use vmstate::json::string;
 use super::output::{Answer, CliError, Output};
 use crate::journal;
 use crate::snapshot::{Chain, PieceSource, SnapshotError, ram_base};
+use crate::timeline::listing::Summary;
 
 /// Say what a snapshot or a recording is: who wrote it, of which machine, at which point.
 ///
@@ -29,10 +30,7 @@ pub(super) struct Args {
 /// # Errors
 /// A file that cannot be read or is neither.
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
-    let mut magic = [0; 8];
-    let read = File::open(&args.file).and_then(|mut file| file.read(&mut magic));
-    read.map_err(|source| SnapshotError::Io { path: args.file.clone(), source })?;
-    if magic == journal::MAGIC {
+    if is_recording(&args.file)? {
         recording(&args.file, args.json, out)?;
         return Ok(Answer::Yes);
     }
@@ -66,33 +64,24 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
     Ok(Answer::Yes)
 }
 
+/// Whether a file begins as recordings do.
+pub(super) fn is_recording(path: &Path) -> Result<bool, CliError> {
+    let mut magic = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(8).read_to_end(&mut magic))
+        .map_err(|source| SnapshotError::Io { path: path.to_owned(), source })?;
+    Ok(magic == journal::MAGIC)
+}
+
 fn recording(path: &Path, json: bool, out: &mut Output) -> Result<(), CliError> {
-    let reader = journal::Reader::open(path).map_err(|error| CliError::File {
-        path: path.display().to_string(),
-        why: error.to_string(),
-    })?;
-    let (description, last) = (reader.description(), reader.last());
+    let failed = |why: String| CliError::File { path: path.display().to_string(), why };
+    let reader = journal::Reader::open(path).map_err(|error| failed(error.to_string()))?;
+    let summary = Summary::of(&reader);
     if json {
-        let text = serde_json::to_string(description).map_err(|error| CliError::File {
-            path: path.display().to_string(),
-            why: error.to_string(),
-        })?;
-        out.line(format_args!(
-            "{{\"recording\":{text},\"steps\":{},\"inputs\":{}}}",
-            last.steps,
-            reader.input_count()
-        ));
-        return Ok(());
-    }
-    out.line(format_args!("recording  by {}", description.producer));
-    out.line(format_args!("machine    {}", description.machine));
-    out.line(format_args!("up to      step {}", last.steps));
-    out.line(format_args!("inputs     {}", reader.input_count()));
-    for image in &description.images {
-        out.line(format_args!("file       {}: {}", image.role, image.file));
-    }
-    for (key, value) in &description.properties {
-        out.line(format_args!("property   {key} = {value}"));
+        let text = serde_json::to_string(&summary).map_err(|error| failed(error.to_string()))?;
+        out.line(format_args!("{text}"));
+    } else {
+        out.line(format_args!("{summary}"));
     }
     Ok(())
 }

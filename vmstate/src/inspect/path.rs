@@ -49,7 +49,9 @@ pub fn select<'s>(
     }
     let group: Vec<_> = sections
         .clone()
-        .filter(|entry| entry.path.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '/'])))
+        .filter(|entry| {
+            entry.path.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '/']))
+        })
         .collect();
     if !group.is_empty() {
         return Ok(Selection::Instances(group));
