@@ -8,7 +8,8 @@ use super::tree;
 const ROWS: &[&[&str]] = &[
     &["float", "clock", "memory", "digest"],
     &["bus", "frame", "tlb"],
-    &["vcpu", "door", "device"],
+    &["vcpu", "door"],
+    &["device"],
     &["isa", "devices", "loader"],
     &["translate"],
     &["machine"],
