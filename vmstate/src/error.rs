@@ -108,6 +108,12 @@ impl LoadError {
         Self(Box::new(Located { segments: Vec::new(), offset: None, problem }))
     }
 
+    /// The same place, seen from the saving side.
+    #[must_use]
+    pub fn into_save_error(self, problem: SaveProblem) -> SaveError {
+        SaveError(Box::new(Located { segments: self.0.segments, offset: None, problem }))
+    }
+
     /// The byte of the instance at which it was found, if it is about bytes.
     #[must_use]
     pub fn offset(&self) -> Option<usize> {
@@ -194,8 +200,11 @@ pub enum LoadProblem {
         flag: String,
     },
     /// The file has a field that this build does not know and that does not hold its default.
-    #[error("this build does not know the field, and it does not hold its default")]
-    UnknownField,
+    #[error("this build does not know the field, and it holds {value}, not its default")]
+    UnknownField {
+        /// What it holds.
+        value: String,
+    },
     /// The file lacks a field that has no default.
     #[error("the file lacks the field, and it has no default")]
     MissingField,
@@ -236,10 +245,10 @@ pub enum LoadProblem {
         expected: u32,
     },
     /// A field's `convert` refused the value.
-    #[error("the value cannot be converted from version {from_version}: {reason}")]
+    #[error("{value} cannot be converted: {reason}")]
     Convert {
-        /// Version that the value comes from.
-        from_version: u32,
+        /// The value.
+        value: String,
         /// What the conversion said.
         reason: String,
     },

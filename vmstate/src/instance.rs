@@ -8,11 +8,14 @@
 use std::any::Any;
 
 use crate::define::TypeDef;
-use crate::error::{LoadError, SaveError};
+use crate::error::{LoadError, LoadProblem, SaveError};
+use crate::field::VmState;
+use crate::resolve;
 use crate::schema::{Schema, SchemaTable, TypeRef};
+use crate::wire::Reader;
 
 /// Decoded state that has not been put in place yet.
-pub type Staged = Box<dyn Any + Send>;
+pub type Staged = Box<dyn Any>;
 
 /// An object whose state is saved and loaded.
 pub trait Instance {
@@ -76,4 +79,63 @@ impl dyn Instance + '_ {
     pub fn collect_schemas(&self, version: u32, table: &mut SchemaTable) -> TypeRef {
         crate::schema::encode::collect(self.type_def(), version, table)
     }
+}
+
+impl<T: VmState> Instance for T {
+    fn type_def(&self) -> &'static TypeDef {
+        const { &T::DEF }
+    }
+
+    fn save(&self, version: u32, out: &mut Vec<u8>) -> Result<(), SaveError> {
+        if version == T::DEF.version {
+            return T::save(self, out);
+        }
+        let mut newest = Vec::new();
+        T::save(self, &mut newest)?;
+        resolve::downgrade(self.type_def(), version, &newest, out)
+    }
+
+    fn stage(
+        &self,
+        bytes: &[u8],
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Staged, LoadError> {
+        let staged = if writer.hash.0 == T::HASH {
+            decode::<T>(bytes)?
+        } else {
+            let converted = resolve::upgrade(self.type_def(), writer, table, bytes)?;
+            decode::<T>(&converted)?
+        };
+        self.check(&staged)?;
+        Ok(Box::new(staged))
+    }
+
+    fn swap(&mut self, staged: &mut Staged) -> Result<(), LoadError> {
+        let staged = staged
+            .downcast_mut::<T::Staged>()
+            .ok_or_else(|| LoadError::of_value(LoadProblem::StagedForeign))?;
+        T::swap(self, staged);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), LoadError> {
+        T::finish(self)
+    }
+
+    fn rebuild(&mut self) {
+        T::rebuild(self);
+    }
+
+    fn reset(&mut self) {
+        T::reset(self);
+    }
+}
+
+/// Decodes the newest shape.
+fn decode<T: VmState>(bytes: &[u8]) -> Result<T::Staged, LoadError> {
+    let mut reader = Reader::new(bytes);
+    let staged = T::load(&mut reader)?;
+    reader.finish()?;
+    Ok(staged)
 }

@@ -1,15 +1,24 @@
 //! Versioned, self-describing state for emulated devices.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 pub mod container;
 pub mod define;
 pub mod diff;
 pub mod dump;
 pub mod error;
+pub mod field;
 pub mod inspect;
 pub mod instance;
 pub mod instances;
 pub mod json;
+pub mod resolve;
 pub mod schema;
 pub mod walk;
 pub mod wire;
+
+pub use field::{Field, Value, VmState, fresh};
+pub use instance::Instance;
+pub use vmstate_derive::VmState;

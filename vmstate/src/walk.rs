@@ -6,26 +6,30 @@
 //! Invariants: never allocates; work is bounded by the length of the data plus the count of
 //! elements that occupy no bytes, which is bounded by [`EMPTY_ELEMENTS_MAX`].
 
+use std::cell::Cell;
+
 use crate::error::{LoadError, LoadProblem};
 use crate::schema::{
     Field, Kind, Presence, Schema, SchemaError, SchemaTable, Shape, TYPE_DEPTH_MAX,
 };
-use crate::wire::{Reader, varint_bytes_max};
+use crate::wire::Reader;
 
-/// Most elements without any bytes in one array or sequence.
+/// Most elements without any bytes that one walker passes over.
 pub const EMPTY_ELEMENTS_MAX: u64 = 1 << 16;
 
 /// Skips values.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Walker<'a> {
     table: &'a SchemaTable,
+    /// One budget for all values, so that nested empty elements do not multiply.
+    empty_left: Cell<u64>,
 }
 
 impl<'a> Walker<'a> {
     /// A walker that finds nested types in `table`.
     #[must_use]
     pub const fn new(table: &'a SchemaTable) -> Self {
-        Self { table }
+        Self { table, empty_left: Cell::new(EMPTY_ELEMENTS_MAX) }
     }
 
     /// The schema of a nested type.
@@ -121,11 +125,11 @@ impl<'a> Walker<'a> {
             }
             Kind::Map { key, value, max } => {
                 let count = reader.len(*max, 0)? as u64;
-                let mut budget = ElementBudget::new(reader, count);
                 for index in 0..count {
-                    budget.spend(reader)?;
+                    let before = reader.remaining();
                     self.kind_at(reader, key, depth).map_err(|e| in_element(e, index))?;
                     self.kind_at(reader, value, depth).map_err(|e| in_element(e, index))?;
+                    self.advanced(reader, before, count)?;
                 }
                 Ok(())
             }
@@ -153,46 +157,29 @@ impl<'a> Walker<'a> {
             let wanted = usize::try_from(count).unwrap_or(usize::MAX);
             return reader.take(wanted).map(drop);
         }
-        let mut budget = ElementBudget::new(reader, count);
         for index in 0..count {
-            budget.spend(reader)?;
+            let before = reader.remaining();
             self.kind_at(reader, item, depth).map_err(|e| in_element(e, index))?;
+            self.advanced(reader, before, count)?;
         }
+        Ok(())
+    }
+
+    /// Counts an element that occupied no byte.
+    fn advanced(&self, reader: &Reader<'_>, before: usize, count: u64) -> Result<(), LoadError> {
+        if reader.remaining() < before {
+            return Ok(());
+        }
+        let Some(left) = self.empty_left.get().checked_sub(1) else {
+            return Err(reader.error(LoadProblem::TooLong { count, max: EMPTY_ELEMENTS_MAX }));
+        };
+        self.empty_left.set(left);
         Ok(())
     }
 }
 
 fn in_element(error: LoadError, index: u64) -> LoadError {
     error.within_element(usize::try_from(index).unwrap_or(usize::MAX))
-}
-
-/// Bounds how many elements may pass without consuming a byte.
-struct ElementBudget {
-    empty_left: u64,
-    remaining: usize,
-    count: u64,
-}
-
-impl ElementBudget {
-    fn new(reader: &Reader<'_>, count: u64) -> Self {
-        Self { empty_left: EMPTY_ELEMENTS_MAX, remaining: usize::MAX, count }.at(reader)
-    }
-
-    fn at(mut self, reader: &Reader<'_>) -> Self {
-        self.remaining = reader.remaining().saturating_add(1);
-        self
-    }
-
-    fn spend(&mut self, reader: &Reader<'_>) -> Result<(), LoadError> {
-        if reader.remaining() == self.remaining {
-            self.empty_left = self.empty_left.checked_sub(1).ok_or_else(|| {
-                let (count, max) = (self.count, EMPTY_ELEMENTS_MAX);
-                reader.error(LoadProblem::TooLong { count, max })
-            })?;
-        }
-        self.remaining = reader.remaining();
-        Ok(())
-    }
 }
 
 /// Reads the id of an enum and finds its variant.
@@ -212,17 +199,6 @@ pub fn variant_at<'s>(
     variants.iter().find(|variant| u64::from(variant.id) == id).ok_or_else(|| {
         at.error(LoadProblem::UnknownVariant { type_name: schema.type_name.clone(), id })
     })
-}
-
-/// Fewest bytes that a value of `kind` occupies, looking one level deep.
-#[must_use]
-pub fn bytes_min(kind: &Kind) -> usize {
-    match kind {
-        Kind::F32 => 4,
-        Kind::F64 => 8,
-        Kind::Array { .. } | Kind::Tuple(_) | Kind::Type(_) => 0,
-        _ => varint_bytes_max(1),
-    }
 }
 
 /// Whether every default in `schema` is exactly one value of its field's kind.

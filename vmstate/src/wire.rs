@@ -53,6 +53,19 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// All bytes left.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// A reader of the bytes from offset `start` to `end`, with the same offsets in its errors.
+    #[must_use]
+    pub fn window(&self, start: usize, end: usize) -> Self {
+        let bytes = self.bytes.get(..end).unwrap_or(self.bytes);
+        Self { bytes, rest: bytes.get(start..).unwrap_or(&[]) }
+    }
+
     /// The bytes from `start` (an earlier [`offset`](Self::offset)) up to here.
     #[must_use]
     pub fn since(&self, start: usize) -> &'a [u8] {

@@ -1,0 +1,356 @@
+//! Reading `#[vmstate(..)]`: unknown, repeated and malformed words are errors at the word.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::meta::ParseNestedMeta;
+use syn::spanned::Spanned;
+use syn::{Expr, Fields, Ident, LitInt, LitStr, Member, Token, Type};
+
+use crate::ast::{Body, Convert, DefaultValue, Field, Input, Number, Presence, Role, Variant};
+use crate::errors::Errors;
+
+const TYPE_WORDS: &str = "`version`, `min_version`, `name`, `semantic(revision, since)`, \
+    `removed(field: Type, since, until, default)`, `pre_save`, `post_load`, `wired`, `lock`, `crate`";
+const FIELD_WORDS: &str = "`since`, `default`, `when`, `subsection(needed)`, `alias(\"old\", until)`, \
+    `convert(from, until, up, down)`, `equal`, `validate`, `flags(NAME = bit)`, `max_len`, \
+    `skip(\"why\")`, `cache(rebuild)`";
+const VARIANT_WORDS: &str = "`id`, `name`, `since`, `default`";
+
+/// Reads a type. What is malformed is reported and left at its default.
+pub(crate) fn parse(input: &syn::DeriveInput, errors: &mut Errors) -> Input {
+    let here = input.ident.span();
+    let mut parsed = Input {
+        ident: input.ident.clone(),
+        generics: input.generics.clone(),
+        name: input.ident.unraw().to_string(),
+        krate: syn::parse_quote!(::vmstate),
+        version: Number { value: 1, span: here },
+        version_min: Number { value: 1, span: here },
+        semantics: Vec::new(),
+        wired: false,
+        pre_save: None,
+        post_load: None,
+        lock: None,
+        removed: Vec::new(),
+        body: Body::Struct(Vec::new()),
+    };
+    let mut versioned = false;
+    each(&input.attrs, errors, |meta| {
+        versioned |= meta.path.is_ident("version");
+        type_word(&mut parsed, meta)
+    });
+    if !versioned {
+        errors.span(here, "the state of a type has a version: write `#[vmstate(version = 1)]`");
+    }
+    parsed.body = match &input.data {
+        syn::Data::Struct(data) => Body::Struct(fields(&data.fields, errors)),
+        syn::Data::Enum(data) => {
+            Body::Enum(data.variants.iter().map(|v| variant(v, errors)).collect())
+        }
+        syn::Data::Union(data) => {
+            errors.at(&data.union_token, "a union does not say which of its fields is state");
+            Body::Struct(Vec::new())
+        }
+    };
+    parsed
+}
+
+/// Runs `read` for each word of each `#[vmstate(..)]`, refusing repeated ones.
+fn each(
+    attrs: &[syn::Attribute],
+    errors: &mut Errors,
+    mut read: impl FnMut(&ParseNestedMeta<'_>) -> syn::Result<()>,
+) {
+    const REPEATABLE: [&str; 4] = ["removed", "semantic", "alias", "convert"];
+    let mut seen: Vec<String> = Vec::new();
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("vmstate")) {
+        let result = attr.parse_nested_meta(|meta| {
+            let word = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+            if seen.contains(&word) && !REPEATABLE.contains(&word.as_str()) {
+                return Err(meta.error(format!("`{word}` is given twice")));
+            }
+            seen.push(word);
+            read(&meta)
+        });
+        if let Err(error) = result {
+            errors.push(error);
+        }
+    }
+}
+
+fn type_word(parsed: &mut Input, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    let word = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+    match word.as_str() {
+        "version" => parsed.version = number(meta)?,
+        "min_version" => parsed.version_min = number(meta)?,
+        "name" => parsed.name = name(meta)?,
+        "crate" => parsed.krate = meta.value()?.call(syn::Path::parse_mod_style)?,
+        "wired" => parsed.wired = true,
+        "pre_save" => parsed.pre_save = Some(meta.value()?.parse()?),
+        "post_load" => parsed.post_load = Some(meta.value()?.parse()?),
+        "lock" => parsed.lock = Some(meta.value()?.parse()?),
+        "semantic" => {
+            let (mut revision, mut since) = (None, None);
+            meta.parse_nested_meta(|inner| match word_of(&inner).as_str() {
+                "revision" => number(&inner).map(|n| revision = Some(n)),
+                "since" => number(&inner).map(|n| since = Some(n)),
+                _ => Err(inner.error("expected `revision` or `since`")),
+            })?;
+            let usage = "write `semantic(revision = 1, since = VERSION)`";
+            let revision = revision.ok_or_else(|| meta.error(usage))?;
+            parsed.semantics.push((since.ok_or_else(|| meta.error(usage))?, revision));
+        }
+        "removed" => parsed.removed.push(removed(meta)?),
+        _ => return Err(meta.error(format!("unknown word; a type has {TYPE_WORDS}"))),
+    }
+    Ok(())
+}
+
+fn word_of(meta: &ParseNestedMeta<'_>) -> String {
+    meta.path.get_ident().map(ToString::to_string).unwrap_or_default()
+}
+
+fn number(meta: &ParseNestedMeta<'_>) -> syn::Result<Number> {
+    let literal: LitInt = meta.value()?.parse()?;
+    Ok(Number { value: literal.base10_parse()?, span: literal.span() })
+}
+
+fn name(meta: &ParseNestedMeta<'_>) -> syn::Result<String> {
+    let literal: LitStr = meta.value()?.parse()?;
+    let name = literal.value();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    if name.is_empty() || name.len() > 128 || !name.chars().all(plain) {
+        let message = "a stable name has 1 to 128 ASCII letters, digits, `_`, `-`, `.` or `:`";
+        return Err(syn::Error::new(literal.span(), message));
+    }
+    Ok(name)
+}
+
+/// `removed(name: Type, since = 1, until = 2, default = 0)`.
+fn removed(meta: &ParseNestedMeta<'_>) -> syn::Result<Field> {
+    let content;
+    syn::parenthesized!(content in meta.input);
+    let ident: Ident = content.call(Ident::parse_any)?;
+    content.parse::<Token![:]>()?;
+    let ty: Type = content.parse()?;
+    let mut field = new_field(Member::Named(ident.clone()), ident.span(), ty);
+    if !content.is_empty() {
+        content.parse::<Token![,]>()?;
+    }
+    syn::meta::parser(|inner: ParseNestedMeta<'_>| match word_of(&inner).as_str() {
+        "until" => number(&inner).map(|n| field.until = Some(n)),
+        "since" | "default" | "max_len" | "flags" | "alias" | "convert" => {
+            field_word(&mut field, &inner)
+        }
+        _ => Err(inner.error(
+            "a removed field has `since`, `until`, `default`, `max_len`, `flags`, `alias`, `convert`",
+        )),
+    })
+    .parse_stream(&content)?;
+    Ok(field)
+}
+
+trait ParseStreamWith {
+    fn parse_stream(self, input: syn::parse::ParseStream<'_>) -> syn::Result<()>;
+}
+
+impl<F: syn::parse::Parser<Output = ()>> ParseStreamWith for F {
+    fn parse_stream(self, input: syn::parse::ParseStream<'_>) -> syn::Result<()> {
+        let rest: proc_macro2::TokenStream = input.parse()?;
+        self.parse2(rest)
+    }
+}
+
+fn new_field(member: Member, span: Span, ty: Type) -> Field {
+    let name = match &member {
+        Member::Named(ident) => ident.unraw().to_string(),
+        Member::Unnamed(index) => index.index.to_string(),
+    };
+    Field {
+        member,
+        name,
+        span,
+        ty,
+        role: Role::State,
+        since: Number { value: 1, span },
+        until: None,
+        default: DefaultValue::Zero,
+        presence: Presence::Always,
+        aliases: Vec::new(),
+        converts: Vec::new(),
+        equal: false,
+        validate: None,
+        flags: Vec::new(),
+        max_len: Vec::new(),
+    }
+}
+
+fn fields(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
+    let mut parsed = Vec::new();
+    for (member, source) in fields.members().zip(fields) {
+        let span = source.ident.as_ref().map_or_else(|| source.ty.span(), Ident::span);
+        let mut field = new_field(member, span, source.ty.clone());
+        each(&source.attrs, errors, |meta| field_word(&mut field, meta));
+        parsed.push(field);
+    }
+    parsed
+}
+
+fn variant(source: &syn::Variant, errors: &mut Errors) -> Variant {
+    let here = source.ident.span();
+    let mut variant = Variant {
+        ident: source.ident.clone(),
+        name: source.ident.unraw().to_string(),
+        id: None,
+        since: Number { value: 1, span: here },
+        is_default: false,
+        fields: fields(&source.fields, errors),
+    };
+    each(&source.attrs, errors, |meta| {
+        match word_of(meta).as_str() {
+            "id" => variant.id = Some(number(meta)?),
+            "name" => variant.name = name(meta)?,
+            "since" => variant.since = number(meta)?,
+            "default" => variant.is_default = true,
+            _ => return Err(meta.error(format!("unknown word; a variant has {VARIANT_WORDS}"))),
+        }
+        Ok(())
+    });
+    variant
+}
+
+fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    match word_of(meta).as_str() {
+        "since" => field.since = number(meta)?,
+        "default" if meta.input.peek(Token![=]) => {
+            field.default = DefaultValue::Expr(meta.value()?.parse()?);
+        }
+        "default" => field.default = DefaultValue::Std,
+        "when" => field.presence = Presence::When(meta.value()?.parse()?),
+        "subsection" => {
+            let needed = single(meta, "needed", "write `subsection(needed = path)`")?;
+            field.presence = Presence::Subsection(needed);
+        }
+        "equal" => field.equal = true,
+        "validate" => field.validate = Some(meta.value()?.parse()?),
+        "max_len" => field.max_len = max_len(meta)?,
+        "alias" => field.aliases.push(alias(meta)?),
+        "convert" => field.converts.push(convert(meta)?),
+        "flags" => {
+            meta.parse_nested_meta(|inner| {
+                let ident = inner.path.require_ident()?.clone();
+                field.flags.push((ident, number(&inner)?));
+                Ok(())
+            })?;
+            if field.flags.is_empty() {
+                return Err(meta.error("write `flags(NAME = bit, ..)`"));
+            }
+        }
+        "skip" => {
+            skip_reason(meta)?;
+            field.role = Role::Skip;
+        }
+        "cache" => {
+            field.role = Role::Cache(single(meta, "rebuild", "write `cache(rebuild = path)`")?);
+        }
+        "until" => {
+            return Err(meta.error(
+                "a field that is gone leaves the struct: delete it here and write \
+                 `#[vmstate(removed(name: Type, since = .., until = .., default = ..))]` on the struct",
+            ));
+        }
+        _ => return Err(meta.error(format!("unknown word; a field has {FIELD_WORDS}"))),
+    }
+    Ok(())
+}
+
+/// `word(inner = expr)`.
+fn single(meta: &ParseNestedMeta<'_>, inner: &str, usage: &str) -> syn::Result<Expr> {
+    let mut found = None;
+    if meta.input.peek(syn::token::Paren) {
+        meta.parse_nested_meta(|nested| {
+            if word_of(&nested) != inner {
+                return Err(nested.error(usage));
+            }
+            found = Some(nested.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    found.ok_or_else(|| meta.error(usage))
+}
+
+fn skip_reason(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    let usage = "say why it is no state: `skip(\"host side wiring\")`";
+    if !meta.input.peek(syn::token::Paren) {
+        return Err(meta.error(usage));
+    }
+    let content;
+    syn::parenthesized!(content in meta.input);
+    let reason: LitStr = content.parse().map_err(|_| meta.error(usage))?;
+    if reason.value().trim().is_empty() {
+        return Err(syn::Error::new(reason.span(), usage));
+    }
+    Ok(())
+}
+
+/// `max_len = 16`, or `max_len(16, 4)` from the outermost container inwards.
+fn max_len(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<Expr>> {
+    if meta.input.peek(syn::token::Paren) {
+        let content;
+        syn::parenthesized!(content in meta.input);
+        let list = content.parse_terminated(<Expr as syn::parse::Parse>::parse, Token![,])?;
+        return Ok(list.into_iter().collect());
+    }
+    Ok(vec![meta.value()?.parse()?])
+}
+
+/// `alias("old", until = 2)`.
+fn alias(meta: &ParseNestedMeta<'_>) -> syn::Result<(LitStr, Number)> {
+    let usage = "write `alias(\"old_name\", until = LAST_VERSION_WITH_IT)`";
+    if !meta.input.peek(syn::token::Paren) {
+        return Err(meta.error(usage));
+    }
+    let content;
+    syn::parenthesized!(content in meta.input);
+    let read = || -> syn::Result<(LitStr, Number)> {
+        let name: LitStr = content.parse()?;
+        content.parse::<Token![,]>()?;
+        let word: Ident = content.parse()?;
+        if word != "until" {
+            return Err(syn::Error::new(word.span(), usage));
+        }
+        content.parse::<Token![=]>()?;
+        let literal: LitInt = content.parse()?;
+        Ok((name, Number { value: literal.base10_parse()?, span: literal.span() }))
+    };
+    read().map_err(|error| {
+        // What is left unread would be a second error.
+        content.parse::<proc_macro2::TokenStream>().map(drop).ok();
+        syn::Error::new(error.span(), usage)
+    })
+}
+
+fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
+    let usage =
+        "write `convert(from = OldType, until = LAST_VERSION_WITH_IT, up = path, down = path)`";
+    let (mut from, mut until, mut up, mut down, mut max) = (None, None, None, None, Vec::new());
+    if meta.input.peek(syn::token::Paren) {
+        meta.parse_nested_meta(|inner| {
+            match word_of(&inner).as_str() {
+                "from" => from = Some(inner.value()?.parse()?),
+                "until" => until = Some(number(&inner)?),
+                "up" => up = Some(inner.value()?.parse()?),
+                "down" => down = Some(inner.value()?.parse()?),
+                "max_len" => max = max_len(&inner)?,
+                _ => return Err(inner.error(usage)),
+            }
+            Ok(())
+        })?;
+    }
+    match (from, until, up, down) {
+        (Some(from), Some(until), Some(up), Some(down)) => {
+            Ok(Convert { from, until, up, down, max_len: max, span: meta.path.span() })
+        }
+        _ => Err(meta.error(usage)),
+    }
+}

@@ -1,0 +1,194 @@
+//! The `TypeDef` constant: all versions of the type, for constants, files and inspection.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, GenericParam, Type};
+
+use crate::ast::{Body, DefaultValue, Field, Input, Presence, in_wire_order};
+
+/// `impl VmState`.
+pub(crate) fn vmstate_impl(input: &Input) -> TokenStream {
+    let krate = &input.krate;
+    let ident = &input.ident;
+    let name = &input.name;
+    let version = input.version.value;
+    let version_min = input.version_min.value;
+    let semantics = input.semantics.iter().map(|(since, revision)| {
+        let (since, revision) = (since.value, revision.value);
+        quote!((#since, #revision))
+    });
+    let arguments = input.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => {
+            let ident = &param.ident;
+            Some(quote!(#krate::define::ArgumentDef::Kind(<#ident as #krate::Field>::KIND)))
+        }
+        GenericParam::Const(param) => {
+            let ident = &param.ident;
+            Some(quote!(#krate::define::ArgumentDef::Const(#ident as u64)))
+        }
+        GenericParam::Lifetime(_) => None,
+    });
+    let shape = match &input.body {
+        Body::Struct(fields) => {
+            let fields = field_defs(input, fields.iter().chain(&input.removed));
+            quote!(Struct(&[#(#fields),*]))
+        }
+        Body::Enum(variants) => {
+            let mut sorted: Vec<_> = variants.iter().collect();
+            sorted.sort_by_key(|variant| variant.id.map(|id| id.value));
+            let variants = sorted.into_iter().map(|variant| {
+                let id = variant.id.map(|id| id.value);
+                let name = &variant.name;
+                let since = variant.since.value;
+                let fields = field_defs(input, &variant.fields);
+                quote!(#krate::define::VariantDef {
+                    id: #id, name: #name, since: #since, until: u32::MAX, fields: &[#(#fields),*],
+                })
+            });
+            quote!(Enum(&[#(#variants),*]))
+        }
+    };
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #krate::VmState for #ident #type_generics #where_clause {
+            const DEF: #krate::define::TypeDef = #krate::define::TypeDef {
+                name: #name,
+                arguments: &[#(#arguments),*],
+                version: #version,
+                version_min: #version_min,
+                semantics: &[#(#semantics),*],
+                shape: #krate::define::ShapeDef::#shape,
+                released: &[],
+            };
+        }
+    }
+}
+
+/// The type-level list of maxima.
+pub(crate) fn bounds(input: &Input, max_len: &[Expr]) -> TokenStream {
+    let krate = &input.krate;
+    max_len.iter().rev().fold(
+        quote!(#krate::field::Unbounded),
+        |inner, max| quote!(#krate::field::Max<{ (#max) as u64 }, #inner>),
+    )
+}
+
+/// `<Type as Field<Bounds>>`, at the span of the type.
+pub(crate) fn as_field(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStream {
+    let krate = &input.krate;
+    let bounds = bounds(input, max_len);
+    quote_spanned!(ty.span()=> <#ty as #krate::Field<#bounds>>)
+}
+
+/// The names and bits of a flags field, ascending by bit.
+pub(crate) fn flag_names(field: &Field) -> TokenStream {
+    let mut flags: Vec<(String, u32)> =
+        field.flags.iter().map(|(name, bit)| (name.to_string(), bit.value)).collect();
+    flags.sort_by_key(|flag| flag.1);
+    let flags = flags.iter().map(|(name, bit)| quote!((#name, #bit)));
+    quote!(&[#(#flags),*])
+}
+
+fn field_defs<'a>(input: &Input, fields: impl IntoIterator<Item = &'a Field>) -> Vec<TokenStream> {
+    in_wire_order(fields).into_iter().map(|field| field_def(input, field)).collect()
+}
+
+fn field_def(input: &Input, field: &Field) -> TokenStream {
+    let krate = &input.krate;
+    let name = &field.name;
+    let aliases = field.aliases.iter().map(|(name, until)| {
+        let until = until.value;
+        quote!((#name, #until))
+    });
+    let since = field.since.value;
+    let until = field.until.map_or(u32::MAX, |until| until.value);
+    let presence = match field.presence {
+        Presence::Always => quote!(Always),
+        Presence::When(_) => quote!(When),
+        Presence::Subsection(_) => quote!(Subsection),
+    };
+    let kind = kind(input, field);
+    let conversions = conversions(input, field);
+    let default = default_fn(input, field);
+    quote!(#krate::define::FieldDef {
+        name: #name,
+        aliases: &[#(#aliases),*],
+        since: #since,
+        until: #until,
+        presence: #krate::schema::Presence::#presence,
+        kind: #kind,
+        conversions: &[#(#conversions),*],
+        default: #default,
+    })
+}
+
+fn kind(input: &Input, field: &Field) -> TokenStream {
+    if field.flags.is_empty() {
+        let as_field = as_field(input, &field.ty, &field.max_len);
+        return quote!(#as_field::KIND);
+    }
+    let (krate, ty, names) = (&input.krate, &field.ty, flag_names(field));
+    quote!(#krate::define::KindDef::Flags(<#ty as #krate::field::FlagBits>::BITS, #names))
+}
+
+/// Each conversion leads to the next one's `from`, the last to the present type.
+fn conversions(input: &Input, field: &Field) -> Vec<TokenStream> {
+    let krate = &input.krate;
+    let mut successors: Vec<(&Type, TokenStream)> = field
+        .converts
+        .iter()
+        .skip(1)
+        .map(|convert| (&convert.from, bounds(input, &convert.max_len)))
+        .collect();
+    successors.push((&field.ty, bounds(input, &field.max_len)));
+    let convert = quote!(#krate::field::convert);
+    field
+        .converts
+        .iter()
+        .zip(successors)
+        .map(|(step, (to, to_bounds))| {
+            let (from, up, down, until) = (&step.from, &step.up, &step.down, step.until.value);
+            let from_bounds = bounds(input, &step.max_len);
+            let kind = as_field(input, from, &step.max_len);
+            quote_spanned!(step.span=> #krate::define::ConversionDef {
+                until: #until,
+                from: #kind::KIND,
+                up: |bytes| #convert::<#from, #from_bounds, #to, #to_bounds, _>(bytes, #up),
+                down: |bytes| #convert::<#to, #to_bounds, #from, #from_bounds, _>(bytes, #down),
+            })
+        })
+        .collect()
+}
+
+fn default_fn(input: &Input, field: &Field) -> TokenStream {
+    let krate = &input.krate;
+    let bounds = bounds(input, &field.max_len);
+    let ty = &field.ty;
+    match &field.default {
+        DefaultValue::Zero => quote!(#krate::field::default_bytes::<#ty, #bounds>),
+        _ => {
+            let value = fresh_value(input, field);
+            quote! {
+                || {
+                    let value: #ty = #value;
+                    #krate::field::encode::<#ty, #bounds>(&value).ok()
+                }
+            }
+        }
+    }
+}
+
+/// The field's default, staged.
+pub(crate) fn fresh_value(input: &Input, field: &Field) -> TokenStream {
+    let ty = &field.ty;
+    match &field.default {
+        DefaultValue::Zero => {
+            let as_field = as_field(input, ty, &field.max_len);
+            quote!(#as_field::fresh())
+        }
+        DefaultValue::Std => quote!(<#ty as ::core::default::Default>::default()),
+        DefaultValue::Expr(expr) => quote_spanned!(expr.span()=> #expr),
+    }
+}

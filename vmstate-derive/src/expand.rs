@@ -1,0 +1,187 @@
+//! The code: straight and positional for the newest version. Older shapes are reached by walking
+//! schemas at run time, so they add no code here.
+//!
+//! Hygiene: every path is absolute, every local name starts with two underscores, and a struct is
+//! taken apart exhaustively, so that a field can be forgotten neither by the author nor by us.
+
+mod enums;
+mod structs;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Generics;
+use syn::spanned::Spanned;
+
+use crate::ast::{Body, Field, Input, Presence};
+use crate::definition::{as_field, bounds, flag_names, fresh_value, vmstate_impl};
+
+/// The implementations of a checked type.
+pub(crate) fn expand(input: &Input) -> TokenStream {
+    let body = match &input.body {
+        Body::Struct(fields) => structs::expand(input, fields),
+        Body::Enum(variants) => enums::expand(input, variants),
+    };
+    let definition = vmstate_impl(input);
+    let value = if input.is_wired() { TokenStream::new() } else { value_impl(input) };
+    quote! {
+        #[allow(clippy::all, clippy::pedantic, reason = "expanded code")]
+        const _: () = {
+            #body
+            #value
+            #definition
+        };
+    }
+}
+
+/// Just enough for other code to compile beside the errors.
+pub(crate) fn stub(input: &Input) -> TokenStream {
+    if input.generics.lifetimes().next().is_some() {
+        return TokenStream::new();
+    }
+    let krate = &input.krate;
+    let ident = &input.ident;
+    let name = &input.name;
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let field_generics = with_bounds_param(&input.generics);
+    let (field_impl_generics, _, _) = field_generics.split_for_impl();
+    let value = value_impl(input);
+    let result = quote!(::core::result::Result);
+    let saved = quote!(#result<(), #krate::error::SaveError>);
+    quote! {
+        const _: () = {
+            impl #field_impl_generics #krate::Field<__B> for #ident #type_generics #where_clause {
+                type Staged = Self;
+                const KIND: #krate::define::KindDef = #krate::define::KindDef::Bool;
+                fn save(&self, _: &mut #krate::__private::Vec<u8>) -> #saved { loop {} }
+                fn load(_: &mut #krate::wire::Reader<'_>)
+                    -> #result<Self, #krate::error::LoadError> { loop {} }
+                fn swap(&mut self, _: &mut Self) {}
+                fn fresh() -> Self { loop {} }
+                fn save_fresh(_: &mut #krate::__private::Vec<u8>) -> #saved { loop {} }
+                fn reset(&mut self) {}
+            }
+            #value
+            impl #impl_generics #krate::VmState for #ident #type_generics #where_clause {
+                const DEF: #krate::define::TypeDef = #krate::define::TypeDef {
+                    name: #name, arguments: &[], version: 1, version_min: 1, semantics: &[],
+                    shape: #krate::define::ShapeDef::Struct(&[]), released: &[],
+                };
+            }
+        };
+    }
+}
+
+/// The generics of `impl<.., __B> Field<__B>`.
+fn with_bounds_param(generics: &Generics) -> Generics {
+    let mut generics = generics.clone();
+    generics.params.push(syn::parse_quote!(__B));
+    generics
+}
+
+fn value_impl(input: &Input) -> TokenStream {
+    let krate = &input.krate;
+    let ident = &input.ident;
+    let generics = with_bounds_param(&input.generics);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #krate::Value<__B> for #ident #type_generics #where_clause {}
+    }
+}
+
+/// The local that holds a field, or a reference to it.
+fn local(field: &Field) -> syn::Ident {
+    format_ident!("__field_{}", field.name)
+}
+
+/// Saves `value`, an expression of type `&Type`.
+fn save_field(input: &Input, field: &Field, value: &TokenStream) -> TokenStream {
+    let krate = &input.krate;
+    let name = &field.name;
+    let saved = if field.flags.is_empty() {
+        let as_field = as_field(input, &field.ty, &field.max_len);
+        quote!(#as_field::save(#value, __out))
+    } else {
+        let (ty, mask) = (&field.ty, mask(input, field));
+        quote!(#krate::field::flags::save::<#ty>(*#value, #mask, __out))
+    };
+    let saved = quote! {
+        if let ::core::result::Result::Err(__error) = #saved {
+            return ::core::result::Result::Err(#krate::error::SaveError::within(__error, #name));
+        }
+    };
+    match &field.presence {
+        Presence::Always => saved,
+        Presence::When(needed) | Presence::Subsection(needed) => quote! {
+            if (#needed)(self) {
+                #krate::__private::Vec::push(__out, 1);
+                #saved
+            } else {
+                #krate::__private::Vec::push(__out, 0);
+            }
+        },
+    }
+}
+
+fn mask(input: &Input, field: &Field) -> TokenStream {
+    let (krate, ty, names) = (&input.krate, &field.ty, flag_names(field));
+    quote!(const {
+        #krate::field::flags::mask(<#ty as #krate::field::FlagBits>::BITS, #names)
+    })
+}
+
+/// Decodes a field into its local.
+fn load_field(input: &Input, field: &Field) -> TokenStream {
+    let krate = &input.krate;
+    let name = &field.name;
+    let local = local(field);
+    let ty = &field.ty;
+    let loaded = if field.flags.is_empty() {
+        let as_field = as_field(input, ty, &field.max_len);
+        quote!(#as_field::load(__reader))
+    } else {
+        let mask = mask(input, field);
+        quote!(#krate::field::flags::load::<#ty>(#mask, __reader))
+    };
+    let or_return = |result: TokenStream| {
+        quote! {
+            match #result {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => return ::core::result::Result::Err(
+                    #krate::error::LoadError::within(__error, #name),
+                ),
+            }
+        }
+    };
+    let mut loaded = or_return(loaded);
+    if !matches!(field.presence, Presence::Always) {
+        let present = or_return(quote!(#krate::wire::Reader::bool(__reader)));
+        let fresh = fresh_value(input, field);
+        loaded = quote!(if #present { #loaded } else { #fresh });
+    }
+    let validation = field.validate.as_ref().map(|validate| {
+        let verdict = quote_spanned!(validate.span()=> (#validate)(&#local));
+        let valid = or_return(quote!(#krate::field::validated(#verdict)));
+        quote!(let () = #valid;)
+    });
+    quote! {
+        let #local = #loaded;
+        #validation
+    }
+}
+
+/// Proof that each field is a plain value, with the error at the field's type.
+fn assert_values<'a>(
+    input: &Input,
+    fields: impl IntoIterator<Item = &'a &'a Field>,
+) -> TokenStream {
+    let krate = &input.krate;
+    fields
+        .into_iter()
+        .map(|field| {
+            let (ty, bounds) = (&field.ty, bounds(input, &field.max_len));
+            quote_spanned!(ty.span()=> #krate::field::assert_value::<#ty, #bounds>();)
+        })
+        .collect()
+}

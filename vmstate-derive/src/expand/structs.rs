@@ -1,0 +1,277 @@
+//! Structs. A plain one is staged as itself; a wired one as a tuple of its state fields, because bytes
+//! alone cannot make its wiring.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{assert_values, load_field, local, save_field, with_bounds_param};
+use crate::ast::{DefaultValue, Field, Input, Presence, Role, in_wire_order};
+use crate::definition::{as_field, fresh_value};
+
+pub(crate) fn expand(input: &Input, fields: &[Field]) -> TokenStream {
+    let krate = &input.krate;
+    let ident = &input.ident;
+    let state = in_wire_order(fields);
+    let generics = with_bounds_param(&input.generics);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    let save = save(input, fields, &state);
+    let staging = if input.is_wired() { wired(input, &state) } else { plain(input, &state) };
+    let reset = reset(input, &state);
+    let hooks = hooks(input, fields, &state);
+    let may_be_empty = state.iter().map(|field| match field.presence {
+        Presence::Always => {
+            let as_field = as_field(input, &field.ty, &field.max_len);
+            quote!(#as_field::MAY_BE_EMPTY)
+        }
+        _ => quote!(false),
+    });
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #krate::Field<__B> for #ident #type_generics #where_clause {
+            const KIND: #krate::define::KindDef =
+                #krate::define::KindDef::Type(&<Self as #krate::VmState>::DEF);
+            const MAY_BE_EMPTY: bool = true #(&& #may_be_empty)*;
+            #save
+            #staging
+            #reset
+            #hooks
+        }
+    }
+}
+
+fn save(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
+    let krate = &input.krate;
+    let patterns = fields.iter().map(|field| {
+        let member = &field.member;
+        if field.is_state() {
+            let local = local(field);
+            quote!(#member: ref #local)
+        } else {
+            quote!(#member: _)
+        }
+    });
+    let saves = state.iter().map(|field| {
+        let local = local(field);
+        save_field(input, field, &quote!(#local))
+    });
+    let pre_save = input.pre_save.as_ref().map(|hook| {
+        let name = &input.name;
+        quote!(#krate::__private::pre_saved((#hook)(self), #name)?;)
+    });
+    quote! {
+        fn save(
+            &self,
+            __out: &mut #krate::__private::Vec<u8>,
+        ) -> ::core::result::Result<(), #krate::error::SaveError> {
+            #pre_save
+            let Self { #(#patterns),* } = *self;
+            #(#saves)*
+            ::core::result::Result::Ok(())
+        }
+    }
+}
+
+fn load_signature(input: &Input) -> TokenStream {
+    let krate = &input.krate;
+    quote! {
+        fn load(
+            __reader: &mut #krate::wire::Reader<'_>,
+        ) -> ::core::result::Result<Self::Staged, #krate::error::LoadError>
+    }
+}
+
+fn plain(input: &Input, state: &[&Field]) -> TokenStream {
+    let krate = &input.krate;
+    let values = assert_values(input, state);
+    let load = load_signature(input);
+    let loads = state.iter().map(|field| load_field(input, field));
+    let members: Vec<_> = state.iter().map(|field| &field.member).collect();
+    let locals = state.iter().map(|field| local(field));
+    let fresh = state.iter().map(|field| fresh_value(input, field));
+    let check = check(input, state, |field| {
+        let member = &field.member;
+        quote!(&__staged.#member)
+    });
+    quote! {
+        type Staged = Self;
+
+        #load {
+            const { #values }
+            #(#loads)*
+            ::core::result::Result::Ok(Self { #(#members: #locals),* })
+        }
+
+        fn swap(&mut self, __staged: &mut Self) {
+            ::core::mem::swap(self, __staged);
+        }
+
+        fn fresh() -> Self {
+            Self { #(#members: #fresh),* }
+        }
+
+        fn save_fresh(
+            __out: &mut #krate::__private::Vec<u8>,
+        ) -> ::core::result::Result<(), #krate::error::SaveError> {
+            <Self as #krate::Field<__B>>::save(&<Self as #krate::Field<__B>>::fresh(), __out)
+        }
+
+        #check
+    }
+}
+
+fn wired(input: &Input, state: &[&Field]) -> TokenStream {
+    let krate = &input.krate;
+    let load = load_signature(input);
+    let fields: Vec<_> =
+        state.iter().map(|field| as_field(input, &field.ty, &field.max_len)).collect();
+    let loads = state.iter().map(|field| load_field(input, field));
+    let locals = state.iter().map(|field| local(field));
+    let fresh = state.iter().map(|field| fresh_value(input, field));
+    let swaps = state.iter().enumerate().map(|(index, field)| {
+        let (as_field, member) = (&fields[index], &field.member);
+        let index = syn::Index::from(index);
+        quote!(#as_field::swap(&mut self.#member, &mut __staged.#index);)
+    });
+    let saves_fresh = state.iter().zip(&fields).map(|(field, as_field)| {
+        let save = match (&field.presence, &field.default) {
+            (Presence::Always, DefaultValue::Zero) => quote!(#as_field::save_fresh(__out)?;),
+            (Presence::Always, _) => {
+                let (ty, value) = (&field.ty, fresh_value(input, field));
+                quote! {
+                    let __value: #ty = #value;
+                    #as_field::save(&__value, __out)?;
+                }
+            }
+            _ => quote!(#krate::__private::Vec::push(__out, 0);),
+        };
+        quote!({ #save })
+    });
+    let check = check(input, state, |field| {
+        let index = state.iter().position(|other| other.name == field.name).unwrap_or(0);
+        let index = syn::Index::from(index);
+        quote!(&__staged.#index)
+    });
+    quote! {
+        type Staged = (#(#fields::Staged,)*);
+
+        #load {
+            #(#loads)*
+            ::core::result::Result::Ok((#(#locals,)*))
+        }
+
+        fn swap(&mut self, __staged: &mut Self::Staged) {
+            #(#swaps)*
+        }
+
+        fn fresh() -> Self::Staged {
+            (#(#fresh,)*)
+        }
+
+        fn save_fresh(
+            __out: &mut #krate::__private::Vec<u8>,
+        ) -> ::core::result::Result<(), #krate::error::SaveError> {
+            #(#saves_fresh)*
+            ::core::result::Result::Ok(())
+        }
+
+        #check
+    }
+}
+
+fn check(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream) -> TokenStream {
+    let krate = &input.krate;
+    let checks = state.iter().map(|field| {
+        let (member, name, staged) = (&field.member, &field.name, staged(field));
+        let check = if field.equal {
+            quote!(#krate::field::compared(&self.#member, #staged))
+        } else {
+            let as_field = as_field(input, &field.ty, &field.max_len);
+            quote!(#as_field::check(&self.#member, #staged))
+        };
+        quote! {
+            if let ::core::result::Result::Err(__error) = #check {
+                return ::core::result::Result::Err(
+                    #krate::error::LoadError::within(__error, #name),
+                );
+            }
+        }
+    });
+    quote! {
+        fn check(
+            &self,
+            __staged: &Self::Staged,
+        ) -> ::core::result::Result<(), #krate::error::LoadError> {
+            #(#checks)*
+            ::core::result::Result::Ok(())
+        }
+    }
+}
+
+fn reset(input: &Input, state: &[&Field]) -> TokenStream {
+    let resets = state.iter().filter(|field| !field.equal).map(|field| {
+        let member = &field.member;
+        match field.default {
+            DefaultValue::Zero => {
+                let as_field = as_field(input, &field.ty, &field.max_len);
+                quote!(#as_field::reset(&mut self.#member);)
+            }
+            _ => {
+                let value = fresh_value(input, field);
+                quote!(self.#member = #value;)
+            }
+        }
+    });
+    quote! {
+        fn reset(&mut self) {
+            #(#resets)*
+        }
+    }
+}
+
+fn hooks(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
+    let krate = &input.krate;
+    let finishes = state.iter().map(|field| {
+        let (member, name) = (&field.member, &field.name);
+        let as_field = as_field(input, &field.ty, &field.max_len);
+        quote! {
+            if let ::core::result::Result::Err(__error) = #as_field::finish(&mut self.#member) {
+                return ::core::result::Result::Err(
+                    #krate::error::LoadError::within(__error, #name),
+                );
+            }
+        }
+    });
+    let rebuilds = state.iter().map(|field| {
+        let member = &field.member;
+        let as_field = as_field(input, &field.ty, &field.max_len);
+        quote!(#as_field::rebuild(&mut self.#member);)
+    });
+    let caches: Vec<_> = fields
+        .iter()
+        .filter_map(|field| match &field.role {
+            Role::Cache(rebuild) => {
+                let member = &field.member;
+                Some(quote!(self.#member = (#rebuild)(self);))
+            }
+            _ => None,
+        })
+        .collect();
+    let post_load = input.post_load.as_ref().map(|hook| {
+        let name = &input.name;
+        quote!(#krate::__private::post_loaded((#hook)(self), #name)?;)
+    });
+    quote! {
+        fn finish(&mut self) -> ::core::result::Result<(), #krate::error::LoadError> {
+            #(#finishes)*
+            #(#caches)*
+            #post_load
+            ::core::result::Result::Ok(())
+        }
+
+        fn rebuild(&mut self) {
+            #(#rebuilds)*
+            #(#caches)*
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What expanded code calls and nobody else should.
+
+pub use bitflags::{Flag, Flags};
+pub use std::vec::Vec;
+
+use std::fmt::Display;
+
+use crate::error::{LoadError, LoadProblem, SaveError, SaveProblem};
+use crate::wire::Reader;
+
+/// Turns a refusing `pre_save` into ours.
+///
+/// # Errors
+/// [`SaveProblem::PreSave`].
+pub fn pre_saved<E: Display>(verdict: Result<(), E>, type_name: &str) -> Result<(), SaveError> {
+    verdict.map_err(|error| {
+        let (type_name, reason) = (type_name.to_owned(), error.to_string());
+        SaveError::new(SaveProblem::PreSave { type_name, reason })
+    })
+}
+
+/// Turns a refusing `post_load` into ours.
+///
+/// # Errors
+/// [`LoadProblem::PostLoad`].
+pub fn post_loaded<E: Display>(verdict: Result<(), E>, type_name: &str) -> Result<(), LoadError> {
+    verdict.map_err(|error| {
+        let (type_name, reason) = (type_name.to_owned(), error.to_string());
+        LoadError::of_value(LoadProblem::PostLoad { type_name, reason })
+    })
+}
+
+/// The error for an id that no variant has; `at` stands before the id.
+#[cold]
+#[must_use]
+pub fn unknown_variant(at: &Reader<'_>, type_name: &str, id: u64) -> LoadError {
+    at.error(LoadProblem::UnknownVariant { type_name: type_name.to_owned(), id })
+}
