@@ -14,6 +14,7 @@ mod divergence;
 pub mod listing;
 mod recorder;
 mod replayer;
+mod session;
 mod spec;
 mod state;
 #[cfg(test)]
@@ -21,7 +22,8 @@ mod tests;
 
 pub use divergence::Divergence;
 pub use recorder::{Recorder, RecorderLeave};
-pub use replayer::{Replayer, ReplayerLeave};
+pub use replayer::{RecordedState, Replayer, ReplayerLeave, Sink};
+pub use session::{Ledger, RecordSession, ReplaySession, ReplayStop, SessionError, how_off};
 pub use spec::{PositionSpec, SpecError, Target};
 pub use state::{NamedDigest, StateDigest};
 

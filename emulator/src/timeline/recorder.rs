@@ -82,6 +82,11 @@ impl<D: Door> Recorder<D> {
         &mut self.writer
     }
 
+    /// The first failure to write, once. Recording ends with it; the run may go on.
+    pub fn take_failure(&mut self) -> Option<JournalError> {
+        self.failure.take()
+    }
+
     /// Why the recorder asked the machine to leave last, once.
     pub fn take_leave(&mut self) -> Option<RecorderLeave> {
         self.leave.take()

@@ -27,16 +27,20 @@ pub enum ReplayerLeave {
         how: Option<String>,
     },
     /// A digest of the whole state was recorded here.
-    StateDigest {
-        /// Names of its parts, as the journal holds them.
-        names: Vec<u8>,
-        /// The recorded digest, as the journal holds it.
-        recorded: Vec<u8>,
-    },
+    StateDigest(RecordedState),
     /// The replay left the recorded path.
     Diverged(Box<Divergence>),
     /// The recording cannot be read, or holds an input that this build does not know.
     Failed(JournalError),
+}
+
+/// A recorded digest of the whole state, as the journal holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedState {
+    /// Names of its parts.
+    pub names: Vec<u8>,
+    /// The digest.
+    pub digest: Vec<u8>,
 }
 
 /// A door that replays a recording and hands what the guest sends out to `sink`.
@@ -153,29 +157,42 @@ impl<S: Sink> Replayer<S> {
         self.compared += 1;
     }
 
-    /// The machine stopped by itself at `now`; `how` says how.
+    /// The machine stopped by itself at `now`; `how` says how. Returns the digest of the state that
+    /// was recorded there, if one was.
     ///
     /// # Errors
     /// [`Divergence`] when the recording says otherwise.
-    pub fn stopped(&mut self, now: Moment, how: &str) -> Result<(), Divergence> {
+    pub fn stopped(&mut self, now: Moment, how: &str) -> Result<Option<RecordedState>, Divergence> {
+        let equal_up_to = self.equal_up_to;
         let diverged = |recorded| Divergence::Stopped {
             now: now.position,
             how: how.to_owned(),
             recorded,
-            equal_up_to: self.equal_up_to,
+            equal_up_to,
         };
-        // The state digest at the very end may stand before the end itself.
+        let mut state = None;
         while let Some(Ok(record)) = self.records.next() {
-            if &*record.kind == END {
-                let is_equal = record.position == now.position && record.data == how.as_bytes();
-                return if is_equal { Ok(()) } else { Err(diverged(record.position)) };
-            }
             if record.needed || record.position != now.position {
                 return Err(diverged(record.position));
             }
+            if !self.compare(now, &record)
+                && let Some(ReplayerLeave::Diverged(divergence)) = self.leave.take()
+            {
+                return Err(*divergence);
+            }
+            match &*record.kind {
+                DIGEST_PARTS => self.names = record.data,
+                DIGEST_STATE => {
+                    let names = self.names.clone();
+                    state = Some(RecordedState { names, digest: record.data });
+                }
+                END if record.data == how.as_bytes() => return Ok(state),
+                END => return Err(diverged(record.position)),
+                _ => {}
+            }
         }
         // A recording that was cut: all it can say is that the run went at least so far.
-        if now.position < self.end { Err(diverged(self.end)) } else { Ok(()) }
+        if now.position < self.end { Err(diverged(self.end)) } else { Ok(state) }
     }
 
     fn skip_power_on(&mut self) {
@@ -247,7 +264,8 @@ impl<S: Sink> Replayer<S> {
         match &*record.kind {
             DIGEST_STATE => {
                 let names = self.names.clone();
-                self.leave(ReplayerLeave::StateDigest { names, recorded: record.data });
+                let recorded = RecordedState { names, digest: record.data };
+                self.leave(ReplayerLeave::StateDigest(recorded));
                 Some(Reply::Leave)
             }
             END => {

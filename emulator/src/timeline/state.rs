@@ -16,6 +16,8 @@ use vmstate::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::machine::Machine;
+
 /// The digest of a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateDigest {
@@ -37,22 +39,45 @@ pub struct NamedDigest {
 }
 
 impl NamedDigest {
-    /// The digest of `instances` and of RAM, whose page tree has the root `ram`.
+    /// The digest of `machine`, whose page tree over RAM has the root `ram`, and of `instances`.
     ///
     /// # Errors
     /// [`SaveError`] when an instance cannot be saved.
     pub fn of<'a>(
+        machine: &Machine,
         instances: impl IntoIterator<Item = (&'a str, &'a dyn Instance)>,
         ram: u128,
     ) -> Result<Self, SaveError> {
         let mut named =
             Self { digest: StateDigest { ram, ..StateDigest::default() }, ..Self::default() };
         let mut whole = Vec::new();
+        named.add_registers(machine, &mut whole);
         for (path, instance) in instances {
             named.add(path, instance, &mut whole)?;
         }
         named.digest.whole = xxh3_64(&whole);
         Ok(named)
+    }
+
+    /// The registers of every hart, as a debugger names them: what people look at first.
+    fn add_registers(&mut self, machine: &Machine, whole: &mut Vec<u8>) {
+        for (number, hart) in machine.harts().iter().enumerate() {
+            let inspect = hart.inspect();
+            for (index, register) in inspect.architecture().registers().enumerate() {
+                let value = inspect.read_register(index, machine.clock()).unwrap_or_default();
+                whole.extend_from_slice(&value.to_le_bytes());
+                self.push(format!("hart{number}.{}", register.name), &value.to_le_bytes());
+            }
+        }
+        let state = machine.state();
+        for (name, value) in [
+            ("machine.transcript", state.transcript.0),
+            ("machine.schedule.cursor", u64::from(state.schedule.cursor)),
+            ("machine.schedule.quantum_left", state.schedule.quantum_left),
+        ] {
+            whole.extend_from_slice(&value.to_le_bytes());
+            self.push(name.to_owned(), &value.to_le_bytes());
+        }
     }
 
     fn add(

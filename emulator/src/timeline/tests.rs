@@ -245,9 +245,9 @@ fn replay(reader: &Reader, fault: Fault) -> Result<(Toy, u64), Divergence> {
             return Ok((toy, door.compared()));
         }
         match door.take_leave() {
-            Some(ReplayerLeave::StateDigest { recorded, .. }) => {
+            Some(ReplayerLeave::StateDigest(recorded)) => {
                 let position = toy.clock.position;
-                if recorded != toy.state.to_le_bytes() {
+                if recorded.digest != toy.state.to_le_bytes() {
                     return Err(Divergence::State {
                         position,
                         equal_up_to: door.equal_up_to(),
@@ -346,7 +346,7 @@ fn run_to(reader: &Reader, spec: &str) -> (Toy, Option<ReplayerLeave>) {
             return (toy, None);
         }
         match door.take_leave() {
-            Some(ReplayerLeave::StateDigest { .. }) => {}
+            Some(ReplayerLeave::StateDigest(_)) => {}
             other => return (toy, other),
         }
     }

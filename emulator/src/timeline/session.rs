@@ -1,0 +1,297 @@
+//! Runs a machine along a recording: writing one, or following one and comparing.
+//!
+//! A door alone cannot see the machine's state, so digests of the whole state are taken here,
+//! between two runs. The ledger of RAM hashes is brought up to date from the pages that the memory
+//! reports as written, so a digest costs what the guest wrote since the one before.
+
+use std::collections::BTreeSet;
+
+use vmstate::error::SaveError;
+
+use crate::{
+    clock::Position,
+    digest::PageTree,
+    door::{Door, Event},
+    journal::{DIGEST_PARTS, DIGEST_STATE, JournalError},
+    machine::{Machine, Stop},
+    memory::{PAGE_LEN, PageFlags},
+};
+
+use super::{
+    Divergence, NamedDigest, Recorder, RecorderLeave, Replayer, ReplayerLeave, StateDigest,
+    replayer::{RecordedState, Sink},
+};
+
+/// Why a session cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The replay left the recorded path.
+    #[error(transparent)]
+    Diverged(#[from] Box<Divergence>),
+    /// The recording cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A part of the machine cannot be saved, so there is no digest of it.
+    #[error("the state cannot be hashed: {0}")]
+    Save(#[from] SaveError),
+    /// The machine has nobody who takes a recorded input.
+    #[error("nothing in this machine takes the input {} for `{}`", .0.kind, .0.target)]
+    Undeliverable(Event),
+}
+
+/// The hashes of a machine's RAM, kept up to date from its dirty pages.
+#[derive(Debug)]
+pub struct Ledger {
+    tree: PageTree,
+    /// Pages written since this was last taken.
+    written: BTreeSet<usize>,
+}
+
+impl Ledger {
+    /// Hashes what `machine` holds and begins an epoch of its memory.
+    #[must_use]
+    pub fn new(machine: &Machine) -> Self {
+        let memory = machine.memory();
+        let mut ledger =
+            Self { tree: PageTree::new(memory.page_count()), written: BTreeSet::new() };
+        let touched = (0..memory.page_count())
+            .filter(|page| memory.page_flags(*page).contains(PageFlags::TOUCHED));
+        ledger.rehash(machine, touched);
+        drop(memory.begin_epoch(false));
+        ledger
+    }
+
+    /// Takes in what was written since the last call. Begins an epoch of the machine's memory.
+    pub fn update(&mut self, machine: &Machine) {
+        let dirty = machine.memory().dirty_pages();
+        self.rehash(machine, dirty.iter().copied());
+        self.written.extend(dirty);
+        drop(machine.memory().begin_epoch(false));
+    }
+
+    /// Pages written since this was called last, as far as [`Ledger::update`] has seen.
+    pub fn take_written(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.written)
+    }
+
+    /// The hashes.
+    #[must_use]
+    pub fn tree(&self) -> &PageTree {
+        &self.tree
+    }
+
+    fn rehash(&mut self, machine: &Machine, pages: impl Iterator<Item = usize>) {
+        let memory = machine.memory();
+        let mut content = [0; PAGE_LEN];
+        for page in pages {
+            let read = memory.read(memory.address_of(page), &mut content);
+            assert!(read.is_ok(), "page {page} is guest RAM");
+            self.tree.set(page, &content);
+        }
+    }
+
+    /// The digest of the whole state of `machine`.
+    ///
+    /// # Errors
+    /// [`SaveError`] when a part of the machine cannot be saved.
+    pub fn digest(&mut self, machine: &Machine) -> Result<NamedDigest, SaveError> {
+        self.update(machine);
+        NamedDigest::of(machine, [], self.tree.root())
+    }
+}
+
+/// A run that is recorded.
+#[derive(Debug)]
+pub struct RecordSession<D> {
+    recorder: Recorder<D>,
+    ledger: Ledger,
+    names: Vec<String>,
+}
+
+impl<D: Door> RecordSession<D> {
+    /// Records `machine`, which has just been switched on through `recorder`, or stands where the
+    /// recording starts.
+    pub fn new(machine: &Machine, recorder: Recorder<D>) -> Self {
+        Self { recorder, ledger: Ledger::new(machine), names: Vec::new() }
+    }
+
+    /// The recorder.
+    pub fn recorder_mut(&mut self) -> &mut Recorder<D> {
+        &mut self.recorder
+    }
+
+    /// Runs `machine` until `until` or until something stops it. [`Stop::Left`] means that the live
+    /// door asked.
+    ///
+    /// # Errors
+    /// [`SessionError`] when the recording cannot be written: the machine stands where it was then
+    /// and can go on without.
+    pub fn run(&mut self, machine: &mut Machine, until: Position) -> Result<Stop, SessionError> {
+        loop {
+            let stop = machine.run(&mut self.recorder, until);
+            if stop != Stop::Left {
+                return Ok(stop);
+            }
+            match self.recorder.take_leave() {
+                Some(RecorderLeave::StateDigestDue) => self.digest(machine)?,
+                Some(RecorderLeave::Failed) => {
+                    if let Some(failure) = self.recorder.take_failure() {
+                        return Err(failure.into());
+                    }
+                }
+                Some(RecorderLeave::Inner) | None => return Ok(Stop::Left),
+            }
+        }
+    }
+
+    /// Names the present position.
+    pub fn mark(&mut self, machine: &Machine, name: &str) {
+        let data = name.as_bytes().to_vec();
+        self.recorder.annotate(machine.position(), crate::journal::MARK, data);
+    }
+
+    /// Ends the recording in good order with a digest of the final state; `how` says how the run
+    /// ended, such as `power-off 0`.
+    ///
+    /// # Errors
+    /// [`SessionError`] when it cannot be written.
+    pub fn finish(mut self, machine: &Machine, how: &str) -> Result<D, SessionError> {
+        self.digest(machine)?;
+        Ok(self.recorder.finish(machine.moment(), how)?)
+    }
+
+    fn digest(&mut self, machine: &Machine) -> Result<(), SessionError> {
+        let NamedDigest { names, digest } = self.ledger.digest(machine)?;
+        let position = machine.position();
+        if names != self.names {
+            self.recorder.annotate(position, DIGEST_PARTS, encode(&names));
+            self.names = names;
+        }
+        self.recorder.annotate(position, DIGEST_STATE, encode(&digest));
+        Ok(())
+    }
+}
+
+/// Where a replay stands when [`ReplaySession::run`] returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayStop {
+    /// At the limit of the call or of the replayer.
+    Limit,
+    /// At the end of the recording, which says how the run ended unless it was cut.
+    End {
+        /// How, such as `quit`.
+        how: Option<String>,
+    },
+    /// The machine is off, as recorded.
+    PoweredOff {
+        /// Exit code.
+        code: u8,
+    },
+    /// At a breakpoint or watchpoint.
+    Debug {
+        /// The hart that met it.
+        hart: usize,
+    },
+}
+
+/// A run that follows a recording and compares every digest.
+#[derive(Debug)]
+pub struct ReplaySession<S> {
+    replayer: Replayer<S>,
+    ledger: Ledger,
+}
+
+impl<S: Sink> ReplaySession<S> {
+    /// Lets `machine`, which has just been switched on through `replayer` or stands where the
+    /// replayer does, follow it.
+    pub fn new(machine: &Machine, replayer: Replayer<S>) -> Self {
+        Self { replayer, ledger: Ledger::new(machine) }
+    }
+
+    /// The replayer.
+    pub fn replayer_mut(&mut self) -> &mut Replayer<S> {
+        &mut self.replayer
+    }
+
+    /// The hashes of RAM as of the last digest.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Runs `machine` until `until`, the replayer's limit or the end.
+    ///
+    /// # Errors
+    /// [`SessionError`], above all [`SessionError::Diverged`].
+    pub fn run(
+        &mut self,
+        machine: &mut Machine,
+        until: Position,
+    ) -> Result<ReplayStop, SessionError> {
+        loop {
+            match machine.run(&mut self.replayer, until) {
+                Stop::Until => return Ok(ReplayStop::Limit),
+                Stop::Debug { hart } => return Ok(ReplayStop::Debug { hart }),
+                Stop::Undeliverable(event) => return Err(SessionError::Undeliverable(event)),
+                Stop::PoweredOff { code } => {
+                    self.off(machine, code)?;
+                    return Ok(ReplayStop::PoweredOff { code });
+                }
+                Stop::Left => match self.replayer.take_leave() {
+                    Some(ReplayerLeave::StateDigest(recorded)) => {
+                        self.compare(machine, &recorded)?;
+                    }
+                    Some(ReplayerLeave::Limit) | None => return Ok(ReplayStop::Limit),
+                    Some(ReplayerLeave::EndOfRecording { how }) => {
+                        return Ok(ReplayStop::End { how });
+                    }
+                    Some(ReplayerLeave::Diverged(divergence)) => return Err(divergence.into()),
+                    Some(ReplayerLeave::Failed(error)) => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    fn off(&mut self, machine: &Machine, code: u8) -> Result<(), SessionError> {
+        let last = self
+            .replayer
+            .stopped(machine.moment(), &how_off(code))
+            .map_err(|divergence| SessionError::Diverged(Box::new(divergence)))?;
+        match last {
+            Some(recorded) => self.compare(machine, &recorded),
+            None => Ok(()),
+        }
+    }
+
+    fn compare(&mut self, machine: &Machine, recorded: &RecordedState) -> Result<(), SessionError> {
+        let position = machine.position();
+        let found = self.ledger.digest(machine)?;
+        let names: Vec<String> = postcard::from_bytes(&recorded.names).unwrap_or_default();
+        let parts = match postcard::from_bytes::<StateDigest>(&recorded.digest) {
+            Ok(recorded) => found.differences(&names, &recorded),
+            // A later build may extend digests; what cannot be read cannot be compared.
+            Err(error) => {
+                tracing::warn!(?position, %error, "a state digest of another build is passed over");
+                return Ok(());
+            }
+        };
+        if parts.is_empty() {
+            self.replayer.state_was_equal(position);
+            return Ok(());
+        }
+        let equal_up_to = self.replayer.equal_up_to();
+        Err(SessionError::Diverged(Box::new(Divergence::State { position, equal_up_to, parts })))
+    }
+}
+
+/// How a run ended in which the guest or the operator switched the machine off.
+#[must_use]
+pub fn how_off(code: u8) -> String {
+    format!("power-off {code}")
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    match postcard::to_stdvec(value) {
+        Ok(bytes) => bytes,
+        Err(error) => unreachable!("postcard into a Vec cannot fail: {error}"),
+    }
+}
