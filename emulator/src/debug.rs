@@ -23,20 +23,23 @@ mod checkpoints;
 mod engine;
 mod error;
 pub mod expression;
+pub mod gdb;
+pub mod monitor;
 mod stop;
 mod subject;
 
 pub use checkpoints::Checkpoints;
-pub use engine::{Engine, Motion};
+pub use engine::{Engine, Motion, Past};
 pub use error::{DebugError, Show};
 pub use stop::{Access, Breakpoint, BreakpointKind, Reason, Stop, Watchpoint};
-pub use subject::{CaptureId, Extent, Halt, Heed, Mark, Subject, Watch, WatchHit};
+pub use subject::{CaptureId, Extent, Halt, Heed, Mark, Operator, Subject, Watch, WatchHit};
 
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the toy's numbers are small")]
 mod tests {
     mod oracle;
     mod program;
+    mod protocol;
     mod toy;
     mod walks;
 }

@@ -106,9 +106,9 @@ impl Checkpoints {
         }
     }
 
-    /// Drops everything behind `position`: another future begins there.
-    pub fn forget_after(&mut self, subject: &mut dyn Subject, position: Position) {
-        for (_, id) in self.kept.split_off(&position) {
+    /// Drops all.
+    pub fn forget_all(&mut self, subject: &mut dyn Subject) {
+        for id in std::mem::take(&mut self.kept).into_values() {
             subject.release(id);
         }
     }

@@ -5,14 +5,17 @@
 //! breakpoint of its own is still reported.
 
 mod forward;
+mod history;
 mod resume;
 mod reverse;
 
+pub use history::Past;
 pub use resume::Motion;
 
 use std::{
     collections::BTreeSet,
     ops::Range,
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -124,6 +127,20 @@ impl Engine {
             return Err(DebugError::Live);
         }
         self.checkpoints.capture(&mut *self.subject);
+        Ok(())
+    }
+
+    /// Leaves the recording here; the run is live from now on, recorded to `child` if that is given.
+    ///
+    /// # Errors
+    /// As [`Subject::go_live`]; the machine replays on then.
+    pub fn go_live(&mut self, child: Option<&Path>) -> Result<(), DebugError> {
+        if !self.is_replay() {
+            return Err(DebugError::Unsupported("go-live"));
+        }
+        self.subject.go_live(child)?;
+        // What lies behind belongs to the recording and cannot be reached any more.
+        self.checkpoints.forget_all(&mut *self.subject);
         Ok(())
     }
 

@@ -57,6 +57,15 @@ pub enum DebugError {
         /// All paths.
         known: String,
     },
+    /// This machine or this way of running it cannot do that.
+    #[error("`{0}` is not possible here")]
+    Unsupported(&'static str),
+    /// A command that was not understood.
+    #[error("{0}")]
+    Usage(String),
+    /// The user interrupted; the machine is where it was.
+    #[error("interrupted")]
+    Interrupted,
     /// The machine under the debugger failed.
     #[error("{0}")]
     Subject(String),

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     ops::{Bound, Range},
+    path::Path,
     sync::atomic::AtomicBool,
 };
 
@@ -197,4 +198,37 @@ pub trait Subject {
 
     /// The derived state of the instance at `path` as lines of text; `None` when there is none.
     fn dump_device(&self, path: &str) -> Option<String>;
+
+    /// Leaves the recording here: from now on the run is live. With `child` it is recorded to that
+    /// file, which names the present recording as its parent.
+    ///
+    /// # Errors
+    /// [`DebugError::Unsupported`] unless the subject replays and can do it; [`DebugError::Subject`]
+    /// when the host failed.
+    fn go_live(&mut self, _child: Option<&Path>) -> Result<(), DebugError> {
+        Err(DebugError::Unsupported("go-live"))
+    }
+
+    /// What an operator may do to a live machine; `None` in replay.
+    fn operator(&mut self) -> Option<&mut dyn Operator> {
+        None
+    }
+}
+
+/// The operator of a live machine. Everything is an event on the timeline.
+pub trait Operator {
+    /// Resets the machine, as its reset button does.
+    fn reset(&mut self);
+
+    /// Saves the machine's state under `name`; returns where.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when the host failed or a device cannot be saved.
+    fn save(&mut self, name: &str) -> Result<String, DebugError>;
+
+    /// Loads the state saved under `name`.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when there is none or it does not fit; the machine is unchanged.
+    fn load(&mut self, name: &str) -> Result<(), DebugError>;
 }

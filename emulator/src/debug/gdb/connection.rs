@@ -1,0 +1,323 @@
+//! Where GDB connects: `HOST:PORT`, `unix:PATH` or `stdio`.
+//!
+//! A thread reads the connection and raises the engine's attention when something comes while the
+//! machine runs: an interrupt is heard without any poll in the machine's way. The thread ends with
+//! the connection.
+
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::net::{UnixListener, UnixStream},
+    path::PathBuf,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use gdbstub::conn::Connection;
+
+/// Why GDB cannot be listened to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The text names no place.
+    #[error("`{0}` is no place for GDB to connect to: use HOST:PORT, unix:PATH or stdio")]
+    Endpoint(String),
+    /// The host does not let us listen or talk there.
+    #[error("gdb connection {endpoint}: {source}")]
+    Io {
+        /// The place.
+        endpoint: String,
+        /// The host's answer.
+        source: std::io::Error,
+    },
+}
+
+/// A place where GDB connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A TCP address, `HOST:PORT`.
+    Tcp(String),
+    /// A Unix socket, `unix:PATH`. A socket that is already there is replaced.
+    Unix(PathBuf),
+    /// Standard input and output: GDB starts us with `target remote | emulator ..`.
+    Stdio,
+}
+
+impl FromStr for Endpoint {
+    type Err = ConnectionError;
+
+    fn from_str(text: &str) -> Result<Self, ConnectionError> {
+        let refused = || ConnectionError::Endpoint(text.to_owned());
+        if text == "stdio" {
+            return Ok(Self::Stdio);
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err(refused()) } else { Ok(Self::Unix(path.into())) };
+        }
+        let (_, port) = text.rsplit_once(':').ok_or_else(refused)?;
+        port.parse::<u16>().map_err(|_| refused())?;
+        // `:1234` is what GDB's own tools take for this host.
+        let host = if text.starts_with(':') { "localhost" } else { "" };
+        Ok(Self::Tcp(format!("{host}{text}")))
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Stdio => f.write_str("stdio"),
+        }
+    }
+}
+
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+    /// Taken once.
+    Stdio(Option<()>),
+}
+
+/// Waits for GDB.
+pub struct Listener {
+    endpoint: Endpoint,
+    kind: Kind,
+}
+
+impl Listener {
+    /// Listens at `endpoint`.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`] when the host refuses.
+    pub fn bind(endpoint: Endpoint) -> Result<Self, ConnectionError> {
+        let bound = match &endpoint {
+            Endpoint::Tcp(address) => TcpListener::bind(address).map(Kind::Tcp),
+            Endpoint::Unix(path) => {
+                // A socket left by a run that was killed is in the way; anything else is not ours.
+                if UnixStream::connect(path).is_err() && is_socket(path) {
+                    std::fs::remove_file(path).ok();
+                }
+                UnixListener::bind(path).map(Kind::Unix)
+            }
+            Endpoint::Stdio => Ok(Kind::Stdio(Some(()))),
+        };
+        match bound {
+            Ok(kind) => Ok(Self { endpoint, kind }),
+            Err(source) => Err(ConnectionError::Io { endpoint: endpoint.to_string(), source }),
+        }
+    }
+
+    /// The place, with the port that the host chose when port 0 was asked for.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        match &self.kind {
+            Kind::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|_| self.endpoint.to_string(), |at| at.to_string()),
+            _ => self.endpoint.to_string(),
+        }
+    }
+
+    /// Waits for the next GDB; `None` when none can come any more.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`] when the host fails.
+    pub fn accept(&mut self, attention: Arc<AtomicBool>) -> Result<Option<Wire>, ConnectionError> {
+        let accepted = match &mut self.kind {
+            Kind::Tcp(listener) => listener.accept().and_then(|(stream, _)| {
+                stream.set_nodelay(true)?;
+                Ok(Some(Wire::start(stream.try_clone()?, stream, attention)))
+            }),
+            Kind::Unix(listener) => listener.accept().and_then(|(stream, _)| {
+                Ok(Some(Wire::start(stream.try_clone()?, stream, attention)))
+            }),
+            Kind::Stdio(left) => Ok(left
+                .take()
+                .map(|()| Wire::start(std::io::stdin(), std::io::stdout(), attention))),
+        };
+        accepted
+            .map_err(|source| ConnectionError::Io { endpoint: self.endpoint.to_string(), source })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Endpoint::Unix(path), Kind::Unix(_)) = (&self.endpoint, &self.kind) {
+            std::fs::remove_file(path).ok();
+        }
+    }
+}
+
+fn is_socket(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
+}
+
+/// A connection with GDB.
+pub struct Wire {
+    incoming: Receiver<Vec<u8>>,
+    unread: VecDeque<u8>,
+    outgoing: Box<dyn Write>,
+    buffer: Vec<u8>,
+    running: Arc<AtomicBool>,
+    attention: Arc<AtomicBool>,
+    /// The socket, to be shut down when we leave first: the reading thread holds a copy.
+    socket: Option<Socket>,
+}
+
+/// What can be shut down.
+pub(in crate::debug) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Something to talk over.
+pub(in crate::debug) trait Outgoing: Write + 'static {
+    fn socket(&self) -> Option<Socket>;
+}
+
+impl Outgoing for TcpStream {
+    fn socket(&self) -> Option<Socket> {
+        self.try_clone().ok().map(Socket::Tcp)
+    }
+}
+
+impl Outgoing for UnixStream {
+    fn socket(&self) -> Option<Socket> {
+        self.try_clone().ok().map(Socket::Unix)
+    }
+}
+
+impl Outgoing for std::io::Stdout {
+    fn socket(&self) -> Option<Socket> {
+        None
+    }
+}
+
+impl Wire {
+    pub(in crate::debug) fn start(
+        from: impl Read + Send + 'static,
+        to: impl Outgoing,
+        attention: Arc<AtomicBool>,
+    ) -> Self {
+        let (sender, incoming) = channel();
+        let running = Arc::new(AtomicBool::new(false));
+        let ear = Ear { running: Arc::clone(&running), attention: Arc::clone(&attention), sender };
+        std::thread::spawn(move || ear.listen(from));
+        let socket = to.socket();
+        Self {
+            incoming,
+            unread: VecDeque::new(),
+            outgoing: Box::new(to),
+            buffer: Vec::new(),
+            running,
+            attention,
+            socket,
+        }
+    }
+
+    /// The next byte, waited for; `None` when GDB is gone.
+    pub(super) fn next_byte(&mut self) -> Option<u8> {
+        while self.unread.is_empty() {
+            self.unread.extend(self.incoming.recv().ok()?);
+        }
+        self.unread.pop_front()
+    }
+
+    /// A byte that came while the machine ran, not waited for.
+    pub(super) fn waiting_byte(&mut self) -> Option<u8> {
+        self.drain();
+        self.unread.pop_front()
+    }
+
+    fn drain(&mut self) {
+        while let Ok(bytes) = self.incoming.try_recv() {
+            self.unread.extend(bytes);
+        }
+    }
+
+    /// Runs `motion` with the attention raised by whatever comes or came.
+    pub(super) fn while_running<T>(&mut self, motion: impl FnOnce() -> T) -> T {
+        self.attention.store(false, Ordering::SeqCst);
+        self.running.store(true, Ordering::SeqCst);
+        // What came before the flag was up was queued without raising attention.
+        self.drain();
+        if !self.unread.is_empty() {
+            self.attention.store(true, Ordering::SeqCst);
+        }
+        let outcome = motion();
+        self.running.store(false, Ordering::SeqCst);
+        outcome
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // The reading thread sees the end and ends too.
+        match &self.socket {
+            Some(Socket::Tcp(stream)) => stream.shutdown(std::net::Shutdown::Both).ok(),
+            Some(Socket::Unix(stream)) => stream.shutdown(std::net::Shutdown::Both).ok(),
+            None => None,
+        };
+    }
+}
+
+impl Connection for Wire {
+    type Error = std::io::Error;
+
+    fn write(&mut self, byte: u8) -> Result<(), std::io::Error> {
+        self.buffer.push(byte);
+        Ok(())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), std::io::Error> {
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), std::io::Error> {
+        self.outgoing.write_all(&self.buffer)?;
+        self.buffer.clear();
+        self.outgoing.flush()
+    }
+}
+
+/// The reading thread.
+struct Ear {
+    running: Arc<AtomicBool>,
+    attention: Arc<AtomicBool>,
+    sender: Sender<Vec<u8>>,
+}
+
+impl Ear {
+    fn listen(self, mut from: impl Read) {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            if self.sender.send(buffer[..count].to_vec()).is_err() {
+                break;
+            }
+            self.raise();
+        }
+        drop(self.sender);
+        if self.running.load(Ordering::SeqCst) {
+            self.attention.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn raise(&self) {
+        if self.running.load(Ordering::SeqCst) {
+            self.attention.store(true, Ordering::SeqCst);
+        }
+    }
+}

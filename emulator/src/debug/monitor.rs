@@ -1,0 +1,106 @@
+//! Commands for people: `monitor COMMAND` in GDB and the console's monitor (`Ctrl-A c`).
+//!
+//! One table, one function a command; `help` is made from the table, so it cannot lag behind.
+//! Commands answer with text and never print. Addresses and numbers are expressions (see
+//! [`expression`](super::expression)).
+
+mod breakpoint;
+mod checkpoint;
+mod device;
+mod help;
+mod history;
+mod machine;
+mod mark;
+mod physical;
+mod place;
+
+use super::{DebugError, Engine};
+
+/// What a command works on.
+pub struct Session {
+    /// The engine.
+    pub engine: Engine,
+    /// Whether addresses of memory commands and of GDB are physical.
+    pub physical: bool,
+    /// Whether the user asked to end the program.
+    pub quit: bool,
+}
+
+impl Session {
+    /// A session with virtual addresses.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, physical: false, quit: false }
+    }
+
+    /// The hart whose page table addresses go through; none when they are physical.
+    #[must_use]
+    pub fn space(&self) -> Option<usize> {
+        (!self.physical).then(|| self.engine.focus())
+    }
+}
+
+/// A command.
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments, as help shows them.
+    pub arguments: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// Carries it out; the text behind the name comes in, trimmed.
+    run: fn(&mut Session, &str) -> Result<String, DebugError>,
+}
+
+/// All commands, in the order of help.
+pub const COMMANDS: &[Command] = &[
+    help::HELP,
+    place::WHERE,
+    place::SEEK,
+    mark::MARK,
+    mark::MARKS,
+    history::LAST_WRITE,
+    history::LAST_EXEC,
+    checkpoint::CHECKPOINT,
+    device::DEVICE,
+    device::DIFF,
+    breakpoint::BREAK,
+    breakpoint::DELETE,
+    breakpoint::PRINT,
+    physical::PHYS,
+    machine::GO_LIVE,
+    machine::SAVEVM,
+    machine::LOADVM,
+    machine::RESET,
+    machine::QUIT,
+];
+
+/// Carries out one line and returns what to show, with line ends.
+pub fn execute(session: &mut Session, line: &str) -> String {
+    let line = line.trim();
+    let (name, arguments) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    if name.is_empty() {
+        return String::new();
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        return format!("error: there is no command `{name}`; `help` lists them\n");
+    };
+    match (command.run)(session, arguments.trim()) {
+        Ok(text) if text.is_empty() || text.ends_with('\n') => text,
+        Ok(text) => text + "\n",
+        Err(error) => format!("error: {error}\n"),
+    }
+}
+
+/// The mistake of a call that does not fit the command's arguments.
+fn usage(command: &Command) -> DebugError {
+    DebugError::Usage(format!("usage: {} {}", command.name, command.arguments))
+}
+
+/// The value of an address expression for the hart in focus.
+fn address(session: &Session, text: &str) -> Result<u64, DebugError> {
+    let expression = session.engine.parse_expression(text)?;
+    let value = session.engine.evaluate(&expression, session.engine.focus())?;
+    u64::try_from(value)
+        .map_err(|_| DebugError::Usage(format!("`{text}` is {value}, which is no address")))
+}

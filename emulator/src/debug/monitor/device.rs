@@ -1,0 +1,81 @@
+//! `device` and `diff`: the derived state of devices and harts.
+
+use super::{Command, Session, usage};
+use crate::debug::{DebugError, Engine};
+
+pub(super) const DEVICE: Command = Command {
+    name: "device",
+    arguments: "[PATH]",
+    about: "the state of a device, or the list of them",
+    run: dump,
+};
+
+pub(super) const DIFF: Command = Command {
+    name: "diff",
+    arguments: "POSITION",
+    about: "how all devices differ between there and here",
+    run: diff,
+};
+
+fn dump(session: &mut Session, path: &str) -> Result<String, DebugError> {
+    let subject = session.engine.subject();
+    if path.is_empty() {
+        return Ok(subject.device_paths().join("\n"));
+    }
+    subject.dump_device(path).ok_or_else(|| DebugError::NoDevice {
+        path: path.to_owned(),
+        known: subject.device_paths().join(", "),
+    })
+}
+
+fn dumps(engine: &Engine) -> Vec<(String, String)> {
+    let subject = engine.subject();
+    let dump = |path: String| {
+        let text = subject.dump_device(&path).unwrap_or_default();
+        (path, text)
+    };
+    subject.device_paths().into_iter().map(dump).collect()
+}
+
+fn diff(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
+    if arguments.is_empty() {
+        return Err(usage(&DIFF));
+    }
+    let position = session.engine.subject().parse_position(arguments)?;
+    let there = session.engine.at(position, |engine| dumps(engine))?;
+    let here = dumps(&session.engine);
+    let mut text = String::new();
+    for ((path, old), (_, new)) in there.iter().zip(&here) {
+        if old != new {
+            text += &format!("{path}\n");
+            text += &changed_lines(old, new);
+        }
+    }
+    if text.is_empty() {
+        text += "no device differs\n";
+    }
+    Ok(text)
+}
+
+/// The lines that differ. Dumps of one type have their fields in one order, so what lines have in
+/// common at both ends is passed over, and in between equal lines stay where they are.
+fn changed_lines(old: &str, new: &str) -> String {
+    let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
+    let mut text = String::new();
+    if old.len() == new.len() {
+        for (old, new) in old.iter().zip(&new).filter(|(old, new)| old != new) {
+            text += &format!("  - {}\n  + {}\n", old.trim(), new.trim());
+        }
+        return text;
+    }
+    let head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let tail = old[head..].iter().rev().zip(new[head..].iter().rev());
+    let tail = tail.take_while(|(old, new)| old == new).count();
+    for line in &old[head..old.len() - tail] {
+        text += &format!("  - {}\n", line.trim());
+    }
+    for line in &new[head..new.len() - tail] {
+        text += &format!("  + {}\n", line.trim());
+    }
+    text
+}
