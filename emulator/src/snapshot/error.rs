@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use vmstate::container::{ContainerError, ReplaceError};
+use vmstate::instances::InstanceErrors;
 
 /// A snapshot that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,33 @@ pub enum SnapshotError {
         section: String,
         /// What does not fit.
         why: String,
+    },
+    /// Instances that cannot be saved or loaded, all of them.
+    #[error("`{}`: {source}", path.display())]
+    Instances {
+        /// The file.
+        path: PathBuf,
+        /// What each of them says.
+        source: InstanceErrors,
+    },
+    /// A snapshot is to rest on the file that it replaces.
+    #[error("`{}` cannot be its own base: save to another name", path.display())]
+    OwnBase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file outside is not the one with which the snapshot was taken.
+    #[error(
+        "`{}` was taken with the {role} `{name}`; this machine's {role} is another file",
+        path.display()
+    )]
+    ExternalFile {
+        /// The snapshot.
+        path: PathBuf,
+        /// What the file is for.
+        role: String,
+        /// Its name then.
+        name: String,
     },
     /// Compressed pages do not unpack.
     #[error("`{}`: section `{section}` at byte {offset}: cannot unpack: {why}", path.display())]
