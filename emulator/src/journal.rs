@@ -18,6 +18,7 @@
 
 mod description;
 mod frame;
+mod pieces;
 mod reader;
 mod record;
 #[cfg(test)]
@@ -90,6 +91,9 @@ pub enum Damage {
     /// A record inside the payload is malformed.
     #[error("a record is malformed")]
     Record,
+    /// A piece of an image or a checkpoint does not follow the one before.
+    #[error("a piece of an image or a checkpoint is out of place")]
+    Piece,
     /// A record refers to a name that was never spelled out.
     #[error("a record uses name number {0}, which was never spelled out")]
     UnknownName(u32),
@@ -141,6 +145,14 @@ pub enum JournalError {
         needs: Vec<String>,
         /// Who wrote it.
         producer: String,
+    },
+    /// A packed image or a checkpoint cannot be put together.
+    #[error("the image or checkpoint at byte {offset} cannot be read: {damage}")]
+    Pieces {
+        /// Byte offset of the frame.
+        offset: u64,
+        /// What is wrong with it.
+        damage: Damage,
     },
     /// The recording holds inputs that this build cannot deliver.
     #[error(

@@ -37,13 +37,19 @@ pub struct Description {
     pub parent: Option<Parent>,
 }
 
-/// A file from outside that the machine holds: firmware, kernel, initial RAM disk, disk.
+/// What the machine holds from outside: firmware, kernel, initial RAM disk, device tree, disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// What it is for: `firmware`, `kernel`, `initrd`, `disk0`.
     pub role: String,
-    /// Where it was: the path as the user gave it.
+    /// Where it was: the path as the user gave it; empty when the board made it.
     pub file: String,
+    /// Physical address at which it is placed; 0 for what is not placed in memory.
+    #[serde(default)]
+    pub addr: u64,
+    /// Offset at which the machine's seed goes, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_at: Option<u64>,
     /// Its length in bytes.
     pub length: u64,
     /// blake3 of its content, 64 hexadecimal digits.
@@ -57,6 +63,8 @@ impl Image {
         Self {
             role: role.to_owned(),
             file: file.to_owned(),
+            addr: 0,
+            seed_at: None,
             length: content.len() as u64,
             digest: blake3::hash(content).to_hex().to_string(),
         }

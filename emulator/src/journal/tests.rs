@@ -338,3 +338,36 @@ fn a_changed_image_is_refused_by_name_and_digest() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+#[test]
+fn images_are_packed_and_a_hurt_one_is_refused_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.rec");
+    let (small, large) = (b"firmware".to_vec(), vec![7; 9 << 20]);
+    let images = vec![Image::of("firmware", "", &small), Image::of("kernel", "k", &large)];
+    let mut writer = Writer::create(&path, &Description { images, ..description() }).unwrap();
+    let input = record(kind::SERIAL_INPUT, true, 5, b"x".to_vec());
+    writer.record(&input).unwrap();
+    writer.finish(input.position).unwrap();
+    let mut plain = Reader::open(&path).unwrap();
+    assert!(plain.packed_images().unwrap().is_none());
+
+    let packed = folder.path().join("packed.rec");
+    let mut writer = Writer::copy(&packed, &plain).unwrap();
+    writer.pieces(FrameKind::Image, plain.last(), 0, &small).unwrap();
+    writer.pieces(FrameKind::Image, plain.last(), 1, &large).unwrap();
+    writer.finish(plain.last()).unwrap();
+    let mut reader = Reader::open(&packed).unwrap();
+    assert_eq!(all(&reader), [input]);
+    assert_eq!(reader.packed_images().unwrap(), Some(vec![small, large]));
+
+    let mut bytes = fs::read(&packed).unwrap();
+    let last = *reader.frames().last().unwrap();
+    let at = usize::try_from(last.end()).unwrap() - 1;
+    bytes[at] ^= 1;
+    fs::write(&packed, &bytes).unwrap();
+    let mut hurt = Reader::open(&packed).unwrap();
+    assert_eq!(hurt.record_count(), 1, "records do not depend on images");
+    let message = hurt.packed_images().unwrap_err().to_string();
+    assert!(message.contains(&format!("at byte {}", last.offset)), "{message}");
+}

@@ -13,8 +13,9 @@ use std::{
 use crate::clock::Position;
 
 use super::{
-    Batch, Description, FrameHeader, FrameKind, JournalError, MAGIC, MAX_PAYLOAD, PREAMBLE_LEN,
-    Record, VERSION, frame,
+    Batch, Description, FrameAt, FrameHeader, FrameKind, JournalError, MAGIC, MAX_PAYLOAD,
+    PREAMBLE_LEN, Reader, Record, VERSION, frame,
+    pieces::{PIECE_HEADER_LEN, PIECE_LEN, piece_header},
 };
 
 /// A batch of this many bytes is appended at once.
@@ -66,6 +67,30 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Copies the trusted part of `recording` to `path` and goes on behind it. Only pieces may be
+    /// added to it, no records.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails.
+    pub fn copy(path: &Path, recording: &Reader) -> Result<Self, JournalError> {
+        let mut source =
+            File::open(recording.path()).map_err(|source| io_error(recording.path(), source))?;
+        let mut file = File::create(path).map_err(|source| io_error(path, source))?;
+        let end = recording.frames().last().map_or(0, FrameAt::end);
+        let copied = io::copy(&mut io::Read::take(&mut source, end), &mut file);
+        let bytes = copied.map_err(|source| io_error(path, source))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            recording: recording.recording(),
+            number: u32::try_from(recording.frames().len()).unwrap_or(u32::MAX),
+            batch: Batch::default(),
+            first: recording.last(),
+            flushed: recording.last(),
+            bytes,
+        })
+    }
+
     /// Starts the positions of a recording that does not begin at power-on, before any record.
     pub fn start_at(&mut self, position: Position) {
         self.first = frame::span(position);
@@ -114,8 +139,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends `content` as frames of `kind`, cut into pieces that each begin with a fixed
-    /// 24-byte piece header: whole length, offset, identity (each `u64`).
+    /// Appends `content`, called `identity`, as frames of `kind`, cut into pieces.
     ///
     /// # Errors
     /// [`JournalError::Io`] when the host fails.
@@ -126,17 +150,14 @@ impl Writer {
         identity: u64,
         content: &[u8],
     ) -> Result<(), JournalError> {
-        const PIECE: usize = 4 << 20;
-        const { assert!(PIECE + 24 <= MAX_PAYLOAD as usize) }
+        const { assert!(PIECE_LEN + PIECE_HEADER_LEN <= MAX_PAYLOAD as usize) }
+        let at = frame::span(at);
         let mut offset = 0;
         loop {
-            let piece = &content[offset..content.len().min(offset + PIECE)];
-            let mut payload = Vec::with_capacity(piece.len() + 24);
-            payload.extend_from_slice(&(content.len() as u64).to_le_bytes());
-            payload.extend_from_slice(&(offset as u64).to_le_bytes());
-            payload.extend_from_slice(&identity.to_le_bytes());
-            payload.extend_from_slice(piece);
-            self.frame(kind, frame::span(at), frame::span(at), &payload, 1)?;
+            let piece = &content[offset..content.len().min(offset + PIECE_LEN)];
+            let header = piece_header(content.len() as u64, offset as u64, identity);
+            let payload = [header.as_slice(), piece].concat();
+            self.frame(kind, at, at, &payload, LEVEL)?;
             offset += piece.len();
             if offset >= content.len() {
                 return Ok(());

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{ImageError, Machine};
+use super::{Image, ImageError, Machine};
 use crate::{loader::LoaderError, memory::MemoryError};
 
 /// What runs the guest's instructions. It never changes what the guest computes.
@@ -40,6 +40,9 @@ pub struct Config {
     pub append: String,
     /// Device tree in place of the board's own.
     pub dtb: Option<PathBuf>,
+    /// Exactly what is placed in memory: no file is read and no device tree made. So a packed
+    /// recording needs nothing else.
+    pub images: Option<Vec<Image>>,
     /// What runs the instructions.
     pub engine: Engine,
     /// Executions after which a block is translated; the engine's own when absent.
@@ -58,6 +61,7 @@ impl Default for Config {
             initrd: None,
             append: String::new(),
             dtb: None,
+            images: None,
             engine: Engine::Auto,
             jit_threshold: None,
         }
