@@ -227,6 +227,26 @@ impl GuestMemory {
         self.host.wrapping_add(page << PAGE_SHIFT)
     }
 
+    /// The page that holds host address `host`, which came from [`GuestMemory::host_page`].
+    #[inline]
+    #[must_use]
+    pub fn page_of_host(&self, host: u64) -> usize {
+        index(host.wrapping_sub(self.host.addr() as u64) >> PAGE_SHIFT)
+    }
+
+    /// Makes the page dirty, if nobody but the epoch has to hear of writes to it; otherwise false.
+    #[must_use]
+    pub fn make_writable(&self, page: usize) -> bool {
+        let listeners = PageFlags::CODE | PageFlags::TABLE | PageFlags::WATCHED;
+        if self.page_flags(page).intersects(listeners) {
+            return false;
+        }
+        if !self.is_fast_writable(page) {
+            self.before_write(page, self.address_of(page), PAGE_BYTES);
+        }
+        true
+    }
+
     /// Host offset of `addr` when all of `bytes` lies in one region.
     #[inline]
     fn offset_of(&self, addr: u64, bytes: u64) -> Option<usize> {

@@ -15,6 +15,16 @@
 //! tables: whoever writes one hears of it through the change log. So eviction and flushes are
 //! invisible, and it is not saved.
 
+#![expect(unsafe_code, reason = "reads and writes guest RAM through the host addresses it holds")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "values are cut to the width of the access; one argument covers every width"
+)]
+
+use std::ptr;
+
+use crate::bus::Width;
 use crate::memory::{GuestMemory, PAGE_BYTES, PAGE_SHIFT};
 
 /// Number of contexts.
@@ -98,7 +108,6 @@ impl Default for Tlb {
 #[inline(always)]
 #[must_use]
 pub const fn index_of(addr: u64) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to the table")]
     let index = ((addr >> PAGE_SHIFT) ^ (addr >> (PAGE_SHIFT + INDEX_BITS))) as usize;
     index & (ENTRIES - 1)
 }
@@ -116,6 +125,64 @@ impl Tlb {
         };
         let last_page = addr.wrapping_add(bytes - 1) & PAGE_MASK;
         (last_page == tag).then(|| addr.wrapping_add(entry.addend))
+    }
+
+    /// Loads `width` at virtual `addr`, zero-extended, on a hit. `memory` is the RAM that the table
+    /// was filled from.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn load(
+        &self,
+        _memory: &GuestMemory,
+        context: usize,
+        kind: Kind,
+        addr: u64,
+        width: Width,
+    ) -> Option<u64> {
+        let host = self.host(context, kind, addr, width.bytes())? as usize;
+        // SAFETY: a hit says that all bytes lie in one page of the RAM that the entry was filled
+        // from; that RAM is alive since `_memory` is borrowed, and no reference into it exists.
+        Some(unsafe {
+            match width {
+                Width::Byte => u64::from(ptr::with_exposed_provenance::<u8>(host).read()),
+                Width::Half => {
+                    u64::from(ptr::with_exposed_provenance::<u16>(host).read_unaligned().to_le())
+                }
+                Width::Word => {
+                    u64::from(ptr::with_exposed_provenance::<u32>(host).read_unaligned().to_le())
+                }
+                Width::Double => ptr::with_exposed_provenance::<u64>(host).read_unaligned().to_le(),
+            }
+        })
+    }
+
+    /// Stores the low bits of `value` at virtual `addr`, on a hit; false otherwise.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn store(
+        &self,
+        _memory: &GuestMemory,
+        context: usize,
+        addr: u64,
+        width: Width,
+        value: u64,
+    ) -> bool {
+        let Some(host) = self.host(context, Kind::Write, addr, width.bytes()) else { return false };
+        let host = host as usize;
+        // SAFETY: as in `load`; a write tag also says that nobody has to hear of the store.
+        unsafe {
+            match width {
+                Width::Byte => ptr::with_exposed_provenance_mut::<u8>(host).write(value as u8),
+                Width::Half => ptr::with_exposed_provenance_mut::<u16>(host)
+                    .write_unaligned((value as u16).to_le()),
+                Width::Word => ptr::with_exposed_provenance_mut::<u32>(host)
+                    .write_unaligned((value as u32).to_le()),
+                Width::Double => {
+                    ptr::with_exposed_provenance_mut::<u64>(host).write_unaligned(value.to_le());
+                }
+            }
+        }
+        true
     }
 
     /// Installs tags for the page of virtual `addr`, which RAM page `page` backs. What the entry

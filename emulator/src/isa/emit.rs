@@ -224,6 +224,28 @@ impl Access {
     }
 }
 
+impl Access {
+    /// A value of this width as memory's bytes gave it, lowest first, extended to 64 bits.
+    #[inline(always)]
+    #[must_use]
+    pub fn extend(self, raw: u64) -> u64 {
+        let value = self.swapped(raw);
+        match (self.signed, self.width) {
+            (true, Width::Byte) => Unary::SignExtend8.eval(value),
+            (true, Width::Half) => Unary::SignExtend16.eval(value),
+            (true, Width::Word) => Unary::SignExtend32.eval(value),
+            _ => value,
+        }
+    }
+
+    /// The low bits of `value` with their bytes in memory's order, lowest first.
+    #[inline(always)]
+    #[must_use]
+    pub fn swapped(self, value: u64) -> u64 {
+        if self.big_endian { value.swap_bytes() >> (64 - 8 * self.width.bytes()) } else { value }
+    }
+}
+
 /// A floating-point operation that a host may do itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostOperation {

@@ -127,10 +127,8 @@ const fn add_to_stack_pointer(c: u32) -> Option<u32> {
 }
 
 const fn stack_address(c: u32) -> Option<u32> {
-    let imm = field(c, 11, 2) << 4
-        | field(c, 7, 4) << 6
-        | field(c, 6, 1) << 2
-        | field(c, 5, 1) << 3;
+    let imm =
+        field(c, 11, 2) << 4 | field(c, 7, 4) << 6 | field(c, 6, 1) << 2 | field(c, 5, 1) << 3;
     i(0x13, 0, low(c), 2, imm)
 }
 
@@ -147,8 +145,8 @@ const RESERVED: fn(u32) -> Option<u32> = |_| None;
 /// Mask and match of the 16 bits, and the 32-bit instruction.
 const TABLE: &[Line] = &[
     // Quadrant 0
-    line(0xffe3, 0x0000, RESERVED),                                        // c.addi4spn of 0
-    line(0xe003, 0x0000, stack_address),                                   // c.addi4spn
+    line(0xffe3, 0x0000, RESERVED),      // c.addi4spn of 0
+    line(0xe003, 0x0000, stack_address), // c.addi4spn
     line(0xe003, 0x2000, |c| i(0x07, 3, low(c), high(c), offset_double(c))), // c.fld
     line(0xe003, 0x4000, |c| i(0x03, 2, low(c), high(c), offset_word(c))), // c.lw
     line(0xe003, 0x6000, |c| i(0x03, 3, low(c), high(c), offset_double(c))), // c.ld

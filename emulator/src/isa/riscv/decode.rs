@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::compressed;
 use super::features::Features;
-use super::float::FloatInstruction;
+use super::float::{self, FloatInstruction, Operation, Precision};
 use super::instruction::{Body, Instruction};
 use super::table::{Id, PATTERNS, Pattern};
 use crate::isa::emit::Flow;
@@ -34,17 +34,26 @@ pub fn decode(bytes: &[u8], features: Features) -> Option<Instruction> {
 
 fn body_of(word: u32, raw: u32, length: u8, features: Features) -> Body {
     let lines = &BY_OPCODE[(word >> 2 & 31) as usize];
-    let found = lines
-        .iter()
-        .find(|line| word & line.mask == line.bits && features.contains(line.needs));
+    let found =
+        lines.iter().find(|line| word & line.mask == line.bits && features.contains(line.needs));
     let Some(line) = found else {
-        return FloatInstruction::decode_for(word, features).map_or(Body::Illegal(raw), Body::Float);
+        let float = float::decode(word).filter(|float| features.contains(needs_of(float)));
+        return float.map_or(Body::Illegal(raw), Body::Float);
     };
     let mut operands = line.format.operands(word);
     if matches!(line.id, Id::Jal | Id::Jalr) {
         operands.rs2 = length;
     }
     Body::Table(line.id, operands)
+}
+
+/// What a floating-point instruction needs.
+fn needs_of(instruction: &FloatInstruction) -> Features {
+    match (instruction.precision, instruction.operation) {
+        (Precision::Half, _) | (_, Operation::FromHalf) => Features::ZFHMIN,
+        (Precision::Double, _) | (_, Operation::FromDouble) => Features::D,
+        (Precision::Single, _) => Features::F,
+    }
 }
 
 impl Instruction {

@@ -45,8 +45,7 @@ bitflags::bitflags! {
 
 impl Features {
     /// RV64GC with Sv39.
-    pub const RV64GC: Self =
-        Self::M.union(Self::A).union(Self::F).union(Self::D).union(Self::C);
+    pub const RV64GC: Self = Self::M.union(Self::A).union(Self::F).union(Self::D).union(Self::C);
 
     /// What the RVA22S64 profile makes mandatory.
     pub const RVA22S64: Self = Self::RV64GC
@@ -68,11 +67,8 @@ impl Features {
 }
 
 /// CPU models by name.
-pub const MODELS: &[(&str, Features)] = &[
-    ("rv64gc", Features::RV64GC),
-    ("rva22s64", Features::RVA22S64),
-    ("max", Features::all()),
-];
+pub const MODELS: &[(&str, Features)] =
+    &[("rv64gc", Features::RV64GC), ("rva22s64", Features::RVA22S64), ("max", Features::all())];
 
 impl Default for Features {
     fn default() -> Self {

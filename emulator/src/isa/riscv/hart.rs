@@ -1,0 +1,629 @@
+//! A RISC-V hart: state, TLB, decoded code, and the loop that runs it.
+//!
+//! Interrupts are sampled at the start of a slice, nowhere else; whatever may make one takeable
+//! ends the slice. So when an interrupt is taken depends on the timeline alone.
+//!
+//! The TLB is coherent with page tables: pages that were walked are marked in [`GuestMemory`], and
+//! a store to one of them drops what its entries map before the next instruction. Fences therefore
+//! do nothing, and no eviction or flush can be seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::access::{Kind, Rights};
+use super::decode::decode;
+use super::features::Features;
+use super::instruction::Instruction;
+use super::interpreter::Interpreter;
+use super::mmu::{self, Fault, Paging};
+use super::state::{Privilege, State, environment, interrupt, status};
+use super::trap::{Trap, cause};
+use crate::{
+    clock::Clock,
+    isa::{
+        code::CodeCache,
+        emit::{Access, Flow, Register},
+    },
+    memory::{Change, Changes, GuestMemory, PAGE_BYTES},
+    tlb::{self, PAGE_MASK, Tlb},
+    vcpu::{Slice, SliceEnd, Surroundings},
+};
+
+/// The emitter's register that holds the address of the load reservation.
+pub const RESERVATION_ADDRESS: Register = 64;
+
+/// The emitter's register that holds the reserved value.
+pub const RESERVATION_VALUE: Register = 65;
+
+/// What a hart is built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// `mhartid`.
+    pub hart: u64,
+    /// What it has.
+    pub features: Features,
+    /// Where it starts.
+    pub reset_pc: u64,
+    /// Nanoseconds of virtual time that one tick of `time` lasts.
+    pub tick_ns: u64,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self { hart: 0, features: Features::default(), reset_pc: 0x1000, tick_ns: 100 }
+    }
+}
+
+/// What the entries of a page used as a page table map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TableUse {
+    /// First virtual address that the table maps.
+    base: u64,
+    /// log2 of the bytes that one entry maps.
+    shift: u32,
+    /// It is used in several places: a store to it drops everything.
+    ambiguous: bool,
+}
+
+/// A hart.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Hart {
+    /// Architectural state.
+    pub state: State,
+    /// Virtual addresses to host memory; a cache.
+    pub tlb: Tlb,
+    pub(super) configuration: Configuration,
+    /// Decoded code; a cache.
+    code: CodeCache<Instruction>,
+    /// Changes of memory that the caches have followed.
+    pub(super) seen_changes: u64,
+    /// Page tables that the TLB depends on.
+    tables: BTreeMap<usize, TableUse>,
+    /// Steps taken in this slice.
+    pub(super) slice_steps: u64,
+    fetch_generation: u64,
+    pub(super) breakpoints: BTreeSet<u64>,
+    /// The state was replaced: cached translations must go before anything runs.
+    stale: bool,
+}
+
+impl Hart {
+    /// A hart in its reset state.
+    #[must_use]
+    pub fn new(configuration: Configuration) -> Self {
+        Self {
+            state: State::at_reset(configuration.reset_pc),
+            tlb: Tlb::default(),
+            configuration,
+            code: CodeCache::default(),
+            seen_changes: 0,
+            tables: BTreeMap::new(),
+            slice_steps: 0,
+            fetch_generation: 0,
+            breakpoints: BTreeSet::new(),
+            stale: false,
+        }
+    }
+
+    /// What it was built with.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Steps taken since [`Hart::begin_slice`].
+    #[must_use]
+    pub fn slice_steps(&self) -> u64 {
+        self.slice_steps
+    }
+
+    /// A number that changes whenever a fetch may have come to mean something else.
+    #[must_use]
+    pub fn fetch_generation(&self) -> u64 {
+        self.fetch_generation
+    }
+
+    /// What translated code is specialised on: privilege, SUM, data privilege, FS, frm, whether
+    /// *inexact* is raised, and whether addresses are translated.
+    #[must_use]
+    pub fn mode(&self) -> u64 {
+        let state = &self.state;
+        let paged = u64::from(state.satp >> 60 != 0 && state.privilege() != Privilege::Machine);
+        u64::from(state.privilege)
+            | (self.data_context() as u64) << 2
+            | (state.mstatus & status::FS) >> status::FS_SHIFT << 4
+            | u64::from(state.frm) << 6
+            | u64::from(state.fflags & 1) << 9
+            | paged << 10
+    }
+
+    /// The TLB context of loads and stores.
+    #[inline]
+    pub(super) fn data_context(&self) -> usize {
+        self.context_of(self.state.data_privilege())
+    }
+
+    /// The TLB context of fetches.
+    #[inline]
+    fn fetch_context(&self) -> usize {
+        self.context_of(self.state.privilege())
+    }
+
+    #[inline]
+    fn context_of(&self, privilege: Privilege) -> usize {
+        match privilege {
+            Privilege::Machine => 0,
+            Privilege::Supervisor => 1 + usize::from(self.state.mstatus & status::SUM != 0),
+            Privilege::User => 3,
+        }
+    }
+
+    /// Begins a slice: positions count from the clock of its surroundings.
+    pub fn begin_slice(&mut self) {
+        self.slice_steps = 0;
+    }
+
+    /// Counts `steps` instructions that were run elsewhere (translated code).
+    pub fn count(&mut self, steps: u64) {
+        self.slice_steps += steps;
+        self.state.count(steps, steps);
+    }
+
+    /// The `time` register now.
+    fn time(&self, clock: &Clock) -> u64 {
+        clock.ns_at(clock.position.steps + self.slice_steps) / self.configuration.tick_ns
+    }
+
+    /// Takes a pending interrupt, which is a step, or wakes up. `None` when the hart waits.
+    pub fn sample_interrupts(&mut self, clock: &Clock) -> Option<()> {
+        let time = self.time(clock);
+        if self.state.waiting {
+            if self.state.pending(time) & self.state.mie == 0 {
+                return None;
+            }
+            self.state.waiting = false;
+        }
+        if let Some(number) = self.state.takeable_interrupt(time) {
+            self.enter_trap(clock, Trap { cause: cause::INTERRUPT | number, tval: 0 });
+        }
+        Some(())
+    }
+
+    /// Takes a trap at `state.pc`, which is a step that retires nothing.
+    fn enter_trap(&mut self, clock: &Clock, trap: Trap) {
+        let steps = clock.position.steps + self.slice_steps;
+        self.state.take_trap(trap.cause, trap.tval, steps);
+        self.state.count(1, 0);
+        self.slice_steps += 1;
+    }
+
+    /// Drops every cached translation.
+    pub(super) fn flush_translations(&mut self, memory: &GuestMemory) {
+        self.fetch_generation += 1;
+        self.tlb.flush();
+        for page in std::mem::take(&mut self.tables).into_keys() {
+            memory.remove_table_user(page);
+        }
+    }
+
+    /// Drops cached translations that went through page tables.
+    pub(super) fn flush_paged_translations(&mut self, memory: &GuestMemory) {
+        self.fetch_generation += 1;
+        for context in 1..tlb::CONTEXTS {
+            self.tlb.flush_context(context);
+        }
+        for page in std::mem::take(&mut self.tables).into_keys() {
+            memory.remove_table_user(page);
+        }
+    }
+
+    /// Follows the changes of memory since the last look. Returns whether a watched range was
+    /// written.
+    pub fn follow(&mut self, memory: &GuestMemory) -> bool {
+        if std::mem::take(&mut self.stale) {
+            self.flush_translations(memory);
+        }
+        let mut watched = false;
+        while memory.change_count() != self.seen_changes {
+            let changes = memory.changes_since(self.seen_changes);
+            self.seen_changes = memory.change_count();
+            match changes {
+                Changes::Everything => {
+                    self.flush_translations(memory);
+                    self.code.clear();
+                    watched = true;
+                }
+                Changes::Since(changes) => {
+                    for change in changes {
+                        watched |= self.follow_one(memory, change);
+                    }
+                }
+            }
+        }
+        watched
+    }
+
+    fn follow_one(&mut self, memory: &GuestMemory, change: Change) -> bool {
+        match change {
+            Change::Code { page } => self.code.forget(page),
+            Change::Revoked { page } => self.tlb.revoke(memory, Some(page)),
+            Change::RevokedAll => self.tlb.revoke(memory, None),
+            Change::Watched { .. } => return true,
+            Change::Table { page, offset, bytes } => {
+                let Some(&table) = self.tables.get(&page) else { return false };
+                self.fetch_generation += 1;
+                if table.ambiguous || bytes > 64 {
+                    self.flush_paged_translations(memory);
+                    return false;
+                }
+                for entry in offset / 8..=(offset + bytes - 1) / 8 {
+                    let base = table.base.wrapping_add(entry << table.shift);
+                    self.tlb.flush_range(base, 1 << table.shift);
+                }
+            }
+        }
+        false
+    }
+
+    /// How an access of `kind` is translated now.
+    fn paging(&self, privilege: Privilege) -> Paging {
+        let state = &self.state;
+        let levels = match state.satp >> 60 {
+            _ if privilege == Privilege::Machine => 0,
+            8 => 3,
+            9 => 4,
+            _ => 0,
+        };
+        Paging {
+            levels,
+            root: state.satp & ((1 << 44) - 1),
+            user: privilege == Privilege::User,
+            sum: state.mstatus & status::SUM != 0,
+            mxr: state.mstatus & status::MXR != 0,
+            adue: state.menvcfg & environment::ADUE != 0,
+            pbmte: state.menvcfg & environment::PBMTE != 0,
+        }
+    }
+
+    /// The physical address for an access of `bytes` bytes inside one page at virtual `addr`. Fills
+    /// the TLB where the answer holds for the whole page.
+    ///
+    /// # Errors
+    /// The trap that the access takes.
+    pub(super) fn translate(
+        &mut self,
+        memory: &GuestMemory,
+        addr: u64,
+        bytes: u64,
+        kind: Kind,
+    ) -> Result<u64, Trap> {
+        let privilege = match kind {
+            Kind::Fetch => self.state.privilege(),
+            Kind::Load | Kind::Store => self.state.data_privilege(),
+        };
+        let machine = privilege == Privilege::Machine;
+        let paging = self.paging(privilege);
+        let mut tables = [0; 4];
+        let mut depth = 0;
+        let walked = mmu::walk(memory, &self.state.pmp, &paging, addr, kind, |entry| {
+            tables[depth] = entry;
+            depth += 1;
+        });
+        let mapping = walked.map_err(|fault| Trap::memory(fault, kind, addr))?;
+        let physical = mapping.page | (addr & !PAGE_MASK);
+        if !self.state.pmp.allows(physical, bytes, kind, machine) {
+            return Err(Trap::memory(Fault::Access, kind, addr));
+        }
+        let rights = self.state.pmp.page_rights(mapping.page, machine);
+        if let (Some(page), Some(rights)) = (memory.page_of(physical), rights) {
+            let rights = rights & mapping.rights;
+            for (level, &entry) in (0..paging.levels).rev().zip(&tables[..depth]) {
+                self.depend_on(memory, entry, addr, 12 + 9 * level);
+            }
+            let context = self.context_of(privilege);
+            let of = |right| rights.contains(right);
+            let all = (of(Rights::READ), of(Rights::WRITE), of(Rights::EXECUTE));
+            self.tlb.fill(context, addr, memory, page, all);
+        }
+        Ok(physical)
+    }
+
+    /// The physical address of virtual `addr` for data, permissions ignored; nothing changes.
+    pub(super) fn translate_for_debugger(&self, memory: &GuestMemory, addr: u64) -> Option<u64> {
+        let privilege = self.state.data_privilege();
+        let paging = self.paging(privilege);
+        let kinds = [Kind::Load, Kind::Fetch, Kind::Store];
+        let contexts = [privilege, Privilege::User, Privilege::Supervisor];
+        kinds.into_iter().flat_map(|kind| contexts.map(|privilege| (kind, privilege))).find_map(
+            |(kind, privilege)| {
+                let user = privilege == Privilege::User;
+                let paging = Paging { adue: false, user, sum: true, mxr: true, ..paging };
+                let mapping =
+                    mmu::walk(memory, &self.state.pmp, &paging, addr, kind, |_| {}).ok()?;
+                Some(mapping.page | (addr & !PAGE_MASK))
+            },
+        )
+    }
+
+    /// Notes that the TLB depends on the table that holds the entry at physical `entry`, each of
+    /// whose entries maps `1 << shift` bytes, for virtual `addr`.
+    fn depend_on(&mut self, memory: &GuestMemory, entry: u64, addr: u64, shift: u32) {
+        let Some(page) = memory.page_of(entry) else { return };
+        let base = addr & !((1_u64 << (shift + 9)) - 1);
+        let table = TableUse { base, shift, ambiguous: false };
+        match self.tables.get_mut(&page) {
+            None => {
+                memory.add_table_user(page);
+                self.tables.insert(page, table);
+            }
+            Some(known) if (known.base, known.shift) != (base, shift) => known.ambiguous = true,
+            Some(_) => {}
+        }
+    }
+
+    /// The RAM page of the code at virtual `pc`.
+    ///
+    /// # Errors
+    /// The trap that the fetch takes.
+    #[inline]
+    fn fetch_page(&mut self, memory: &GuestMemory, pc: u64) -> Result<usize, Trap> {
+        let context = self.fetch_context();
+        if let Some(host) = self.tlb.host(context, tlb::Kind::Execute, pc, 2) {
+            return Ok(memory.page_of_host(host));
+        }
+        let physical = self.translate(memory, pc, 2, Kind::Fetch)?;
+        let fault = Trap::memory(Fault::Access, Kind::Fetch, pc);
+        memory.page_of(physical).ok_or(fault)
+    }
+
+    /// The RAM page of the code at virtual `pc`, if a fetch there succeeds; changes nothing that
+    /// the guest sees.
+    pub fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize> {
+        let context = self.fetch_context();
+        let host = self.tlb.host(context, tlb::Kind::Execute, pc, 2)?;
+        Some(memory.page_of_host(host))
+    }
+
+    /// The bits of the instruction at `pc`, for `tval`.
+    pub(super) fn instruction_bits(&mut self, memory: &GuestMemory, pc: u64, length: u8) -> u64 {
+        let mut bits = 0;
+        for half in (0..u64::from(length)).step_by(2) {
+            let addr = pc.wrapping_add(half);
+            let mut bytes = [0; 2];
+            if let Ok(physical) = self.translate(memory, addr, 2, Kind::Fetch)
+                && memory.read(physical, &mut bytes).is_ok()
+            {
+                bits |= u64::from(u16::from_le_bytes(bytes)) << (8 * half);
+            }
+        }
+        bits
+    }
+
+    /// Runs blocks until the budget is used or something ends the slice; only one when `single`.
+    pub fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>, single: bool) -> Slice {
+        let before = self.slice_steps;
+        let mut code = std::mem::take(&mut self.code);
+        let end = loop {
+            let taken = self.slice_steps - before;
+            if taken >= budget || (single && taken > 0) {
+                break SliceEnd::Budget;
+            }
+            std::mem::swap(&mut self.code, &mut code);
+            let watched = self.follow(around.memory);
+            std::mem::swap(&mut self.code, &mut code);
+            if watched {
+                break SliceEnd::Debug;
+            }
+            if !self.breakpoints.is_empty() && self.breakpoints.contains(&self.state.pc) {
+                break SliceEnd::Debug;
+            }
+            if self.block(&mut code, budget - taken, around) {
+                break SliceEnd::Attention;
+            }
+        };
+        self.code = code;
+        // A watched store in the last block ends the slice with it.
+        let watched = end != SliceEnd::Debug && self.follow(around.memory);
+        let end = if watched { SliceEnd::Debug } else { end };
+        Slice { steps: self.slice_steps - before, end }
+    }
+
+    /// Runs at most `budget` instructions of the block at `state.pc`, or takes the trap of its
+    /// fetch. Returns whether the slice ends.
+    #[inline]
+    fn block(
+        &mut self,
+        code: &mut CodeCache<Instruction>,
+        budget: u64,
+        around: &mut Surroundings<'_>,
+    ) -> bool {
+        let pc = self.state.pc;
+        let page = match self.fetch_page(around.memory, pc) {
+            Ok(page) => page,
+            Err(trap) => {
+                self.enter_trap(around.clock, trap);
+                return false;
+            }
+        };
+        let offset = (pc & !PAGE_MASK) as usize;
+        let Some(block) = code.page(page).and_then(|code| code.block_at(offset)) else {
+            return self.decode_block(code, page, offset, around);
+        };
+        let base = pc & PAGE_MASK;
+        let ops = code.page(page).map_or(&[][..], |code| code.ops(block));
+        let most = if self.breakpoints.is_empty() { budget } else { 1 };
+        let end = ops.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        let next_pc = base.wrapping_add(u64::from(block.end));
+        let mut run = Interpreter::new(self, around, base, end, next_pc);
+        let outcome = run.run(ops);
+        let (at, counted, attention, trap) = (run.at, run.counted, run.attention, run.trap);
+        let next_pc = run.next_pc;
+        let done = (at - counted) as u64;
+        self.state.count(done, done);
+        self.slice_steps += at as u64;
+        match ops.get(at) {
+            Some(next) => self.state.pc = base.wrapping_add(u64::from(next.offset)),
+            None => self.state.pc = next_pc,
+        }
+        if outcome.is_err() {
+            self.enter_trap(around.clock, trap);
+        }
+        attention
+    }
+
+    /// Decodes the block that is missing, or runs the one instruction there that crosses into the
+    /// next page. Returns whether the slice ends.
+    #[cold]
+    fn decode_block(
+        &mut self,
+        code: &mut CodeCache<Instruction>,
+        page: usize,
+        offset: usize,
+        around: &mut Surroundings<'_>,
+    ) -> bool {
+        let features = self.configuration.features;
+        let decoded = code.decode(around.memory, page, offset, |bytes| {
+            let instruction = decode(bytes, features)?;
+            let last = instruction.flow(0) != Flow::Next;
+            Some((instruction, instruction.length, last))
+        });
+        if decoded.is_some() {
+            // The next round runs it, after write tags for the page are gone.
+            return false;
+        }
+        self.crossing(page, around)
+    }
+
+    /// Runs the instruction that begins with the last two bytes of `page`.
+    fn crossing(&mut self, page: usize, around: &mut Surroundings<'_>) -> bool {
+        let pc = self.state.pc;
+        let memory = around.memory;
+        let second = match self.fetch_page(memory, pc.wrapping_add(2)) {
+            Ok(second) => second,
+            Err(trap) => {
+                self.enter_trap(around.clock, trap);
+                return false;
+            }
+        };
+        let mut bytes = [0; 4];
+        let (low, high) = bytes.split_at_mut(2);
+        let last = memory.address_of(page) + PAGE_BYTES - 2;
+        let read =
+            memory.read(last, low).and_then(|()| memory.read(memory.address_of(second), high));
+        assert!(read.is_ok(), "pages {page} and {second} are RAM");
+        let Some(instruction) = decode(&bytes, self.configuration.features) else { return false };
+        let mut run = Interpreter::new(self, around, pc & PAGE_MASK, 1, pc.wrapping_add(4));
+        let outcome = run.step(&instruction, pc);
+        let (attention, trap, next_pc) = (run.attention, run.trap, run.next_pc);
+        if outcome.is_err() {
+            self.enter_trap(around.clock, trap);
+        } else {
+            self.count(1);
+            self.state.pc = next_pc;
+        }
+        attention
+    }
+
+    /// Does a load that missed the TLB when it is an ordinary one from RAM, filling the TLB. `None`
+    /// with nothing changed that the guest sees otherwise: the interpreter will run it.
+    pub fn slow_load(&mut self, memory: &GuestMemory, addr: u64, access: Access) -> Option<u64> {
+        if access.aligned && !addr.is_multiple_of(access.width.bytes()) {
+            return None;
+        }
+        let context = self.data_context();
+        let kind = if access.writes { tlb::Kind::Write } else { tlb::Kind::Read };
+        if let Some(value) = self.tlb.load(memory, context, kind, addr, access.width) {
+            return Some(access.extend(value));
+        }
+        if addr % PAGE_BYTES + access.width.bytes() > PAGE_BYTES || self.updates_tables() {
+            return None;
+        }
+        let wants = if access.writes { Kind::Store } else { Kind::Load };
+        self.translate(memory, addr, access.width.bytes(), wants).ok()?;
+        self.settle(memory)?;
+        let value = self.tlb.load(memory, context, kind, addr, access.width)?;
+        Some(access.extend(value))
+    }
+
+    /// The same for a store; also refuses those that others must hear of.
+    pub fn slow_store(
+        &mut self,
+        memory: &GuestMemory,
+        addr: u64,
+        access: Access,
+        value: u64,
+    ) -> bool {
+        if access.aligned && !addr.is_multiple_of(access.width.bytes()) {
+            return false;
+        }
+        let context = self.data_context();
+        let value = access.swapped(value);
+        if self.tlb.store(memory, context, addr, access.width, value) {
+            return true;
+        }
+        let bytes = access.width.bytes();
+        if addr % PAGE_BYTES + bytes > PAGE_BYTES || self.updates_tables() {
+            return false;
+        }
+        let Ok(physical) = self.translate(memory, addr, bytes, Kind::Store) else { return false };
+        let Some(page) = memory.page_of(physical) else { return false };
+        if !memory.make_writable(page) || self.settle(memory).is_none() {
+            return false;
+        }
+        let written = memory.write(physical, &value.to_le_bytes()[..bytes as usize]);
+        assert!(written.is_ok(), "page {page} is RAM");
+        // A walk before the page was dirty could not give a write tag.
+        self.translate(memory, addr, bytes, Kind::Store).is_ok()
+    }
+
+    /// Whether a walk may write page tables, which the interpreter has to do.
+    fn updates_tables(&self) -> bool {
+        self.state.menvcfg & environment::ADUE != 0
+    }
+
+    /// Follows changes that a fill has logged (write tags of page tables), when those are all.
+    fn settle(&mut self, memory: &GuestMemory) -> Option<()> {
+        while memory.change_count() != self.seen_changes {
+            let Changes::Since(changes) = memory.changes_since(self.seen_changes) else {
+                return None;
+            };
+            for change in changes {
+                let Change::Revoked { page } = change else { return None };
+                self.tlb.revoke(memory, Some(page));
+                self.seen_changes += 1;
+            }
+        }
+        Some(())
+    }
+
+    /// Whether any interrupt is pending that would end waiting.
+    pub(super) fn is_waiting(&self, clock: &Clock) -> bool {
+        let time = clock.now_ns() / self.configuration.tick_ns;
+        self.state.waiting && self.state.pending(time) & self.state.mie == 0
+    }
+
+    /// Virtual time at which its own timer becomes pending, when that matters.
+    pub(super) fn timer_ns(&self) -> Option<u64> {
+        let state = &self.state;
+        let armed = state.menvcfg & environment::STCE != 0 && state.mie & interrupt::STI != 0;
+        armed.then(|| state.stimecmp.checked_mul(self.configuration.tick_ns)).flatten()
+    }
+
+    /// Drops all caches: nothing that the guest sees changes.
+    pub fn forget_caches(&mut self, memory: &GuestMemory) {
+        self.flush_translations(memory);
+        self.code.clear();
+    }
+
+    pub(super) fn reset_state(&mut self) {
+        self.state = State::at_reset(self.configuration.reset_pc);
+        self.state_replaced();
+    }
+
+    /// The state was replaced from outside (reset, load): cached translations go before the next
+    /// instruction.
+    pub fn state_replaced(&mut self) {
+        self.slice_steps = 0;
+        self.stale = true;
+    }
+}

@@ -1,0 +1,19 @@
+use super::*;
+use crate::vcpu::SliceEnd;
+
+/// addi a0, a0, 1; addi a1, a1, -1; bnez a1, -8; j 0
+const COUNT: [u32; 4] = [0x0015_0513, 0xfff5_8593, 0xfe05_9ce3, 0x0000_006f];
+
+#[test]
+fn a_slice_takes_exactly_its_budget() {
+    let mut bench = Bench::with(&COUNT);
+    bench.hart.state.x[11] = 1 << 40;
+    for budget in [1, 2, 3, 5, 7, 64, 65, 1000] {
+        let before = bench.hart.state.minstret;
+        assert_eq!(bench.slice(budget), Slice { steps: budget, end: SliceEnd::Budget });
+        assert_eq!(bench.hart.state.minstret - before, budget);
+    }
+    let steps = bench.clock.position.steps;
+    assert_eq!(bench.hart.state.x[10], steps.div_ceil(3));
+    assert_eq!(bench.hart.state.pc, RAM + 4 * (steps % 3));
+}
