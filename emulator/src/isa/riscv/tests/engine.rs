@@ -17,3 +17,15 @@ fn a_slice_takes_exactly_its_budget() {
     assert_eq!(bench.hart.state.x[10], steps.div_ceil(3));
     assert_eq!(bench.hart.state.pc, RAM + 4 * (steps % 3));
 }
+
+#[test]
+fn a_device_access_ends_the_slice_at_its_exact_position() {
+    // addi a0, a0, 1; ld a2, 0(a3); sd a0, 0(a3); j -12
+    let program = [0x0015_0513, 0x0006_b603, 0x00a6_b023, 0xff5f_f06f];
+    let mut bench = Bench::with(&program);
+    bench.hart.state.x[13] = DEVICE;
+    assert_eq!(bench.slice(100), Slice { steps: 2, end: SliceEnd::Attention });
+    assert_eq!(bench.slice(100), Slice { steps: 1, end: SliceEnd::Attention });
+    bench.run(6);
+    assert_eq!(bench.bus.accesses, [(1, 0), (2, 1), (5, 1), (6, 2)]);
+}
