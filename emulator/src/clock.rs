@@ -25,6 +25,11 @@ pub struct Position {
     pub sequence: u64,
 }
 
+impl Position {
+    /// Behind every position that a run can reach.
+    pub const MAX: Self = Self { steps: u64::MAX, idle_ns: u64::MAX, sequence: u64::MAX };
+}
+
 /// The virtual clock: what one step lasts and where the run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {

@@ -13,6 +13,7 @@
 pub mod described;
 mod divergence;
 pub mod listing;
+mod open;
 mod recorder;
 mod replayer;
 mod session;
@@ -22,6 +23,7 @@ mod state;
 mod tests;
 
 pub use divergence::Divergence;
+pub use open::{OpenError, Opened, Tuning, build};
 pub use recorder::{Recorder, RecorderLeave};
 pub use replayer::{RecordedState, Replayer, ReplayerLeave, Sink};
 pub use session::{Ledger, RecordSession, ReplaySession, ReplayStop, SessionError, how_off};

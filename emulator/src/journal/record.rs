@@ -183,12 +183,6 @@ impl Batch {
         self.names.number(name, needed).unwrap_or(0)
     }
 
-    /// Lets the next batch start from `first`.
-    pub(super) fn restart(&mut self, first: Position) {
-        assert!(self.is_empty(), "records would lose their place");
-        self.previous = first;
-    }
-
     /// The payload of the batch; the next one starts from `last`.
     pub fn take(&mut self, last: Position) -> Vec<u8> {
         let mut payload = Vec::with_capacity(self.bytes.len() + 64);

@@ -91,13 +91,6 @@ impl Writer {
         })
     }
 
-    /// Starts the positions of a recording that does not begin at power-on, before any record.
-    pub fn start_at(&mut self, position: Position) {
-        self.first = frame::span(position);
-        self.flushed = self.first;
-        self.batch.restart(self.first);
-    }
-
     /// Identity of the recording, which every frame carries.
     #[must_use]
     pub fn recording(&self) -> u32 {

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     clock::Position,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
-    journal::{DIGEST_TRANSCRIPT, END, JournalError, Record, Writer},
+    journal::{DIGEST_TRANSCRIPT, END, JournalError, Reader, Record, Writer},
 };
 
 /// Records go to the file at least this often while the machine runs.
@@ -65,11 +65,27 @@ impl<D: Door> Recorder<D> {
         }
     }
 
-    /// Lets the recording start at `position` instead of at power-on.
-    pub fn start_at(&mut self, position: Position) {
-        self.writer.start_at(position);
+    /// Begins with all that `parent` holds before `position`, where this recording goes its own way.
+    /// So a child needs nothing of its parent.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the parent cannot be read.
+    pub fn continue_from(
+        &mut self,
+        parent: &Reader,
+        position: Position,
+    ) -> Result<(), JournalError> {
+        for record in parent.records()? {
+            let record = record?;
+            if record.position >= position || &*record.kind == END {
+                break;
+            }
+            self.write(&record);
+        }
         self.transcript_due = next_multiple(position.steps, self.transcript_every);
         self.state_due = next_multiple(position.steps, self.state_every);
+        self.flush(position);
+        Ok(())
     }
 
     /// The live door.
