@@ -1,0 +1,137 @@
+//! What the translator asks of an architecture. Nothing else of one is known here.
+
+use crate::{
+    frame::Frame,
+    isa::emit::{Access, Emitter, Flow, Register},
+    memory::GuestMemory,
+    vcpu::{Slice, Surroundings},
+};
+use std::ops::Range;
+
+/// Byte offsets inside a processor, which is a `#[repr(C)]` struct that does not move while code
+/// runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// The program counter, a `u64`.
+    pub pc: usize,
+    /// The [`Frame`].
+    pub frame: usize,
+    /// The [`Tlb`](crate::tlb::Tlb).
+    pub tlb: usize,
+    /// Where each register lives, a `u64`.
+    pub register: fn(Register) -> usize,
+    /// Those that hold floating-point numbers most of the time.
+    pub float_registers: (Register, Register),
+}
+
+impl Layout {
+    /// The registers that hold floating-point numbers.
+    #[must_use]
+    pub fn floats(&self) -> Range<Register> {
+        self.float_registers.0..self.float_registers.1
+    }
+}
+
+/// What code may assume about floating point in a mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FloatMode {
+    /// The "inexact" flag is set already.
+    pub inexact_is_set: bool,
+    /// The processor's rounding mode is to nearest, ties to even.
+    pub rounds_to_nearest: bool,
+}
+
+/// One decoded instruction.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded<I> {
+    /// The instruction.
+    pub instruction: I,
+    /// Its length in bytes.
+    pub length: u8,
+    /// Where control goes.
+    pub flow: Flow,
+}
+
+/// A processor whose code can be translated.
+pub trait Guest: Send + Sized + 'static {
+    /// A decoded instruction.
+    type Instruction: Copy + Send + std::fmt::Debug + 'static;
+
+    /// Where its fields are.
+    const LAYOUT: Layout;
+
+    /// Its frame.
+    fn frame(&mut self) -> &mut Frame;
+
+    /// Where it stands.
+    fn pc(&self) -> u64;
+
+    /// Everything beside pc and bytes that code is specialised on (privilege, paging, enabled
+    /// extensions, rounding mode, ..). Opaque here. Only [`Guest::interpret`] and [`Guest::call`]
+    /// change it.
+    fn mode(&self) -> u64;
+
+    /// What `mode` says about floating point.
+    fn float_mode(mode: u64) -> FloatMode;
+
+    /// The context of the TLB that data accesses use in `mode`.
+    fn tlb_context(mode: u64) -> usize;
+
+    /// Whether in `mode` virtual addresses are physical ones.
+    fn is_unpaged(mode: u64) -> bool;
+
+    /// A number that changes whenever a virtual address may have come to mean another page for
+    /// fetches, or may no longer be fetched from.
+    fn fetch_generation(&self) -> u64;
+
+    /// The number of the RAM page that holds the code at `pc`, when a fetch there succeeds. Changes
+    /// nothing that a guest sees.
+    fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize>;
+
+    /// Decodes the instruction at `pc` from the bytes up to the end of its page. `None` when it is
+    /// cut off there.
+    fn decode(bytes: &[u8], pc: u64, mode: u64) -> Option<Decoded<Self::Instruction>>;
+
+    /// The semantics. Never called for [`Flow::Interpret`].
+    ///
+    /// # Errors
+    /// What the emitter's accesses report.
+    fn emit<E: Emitter>(
+        instruction: &Self::Instruction,
+        pc: u64,
+        emitter: &mut E,
+    ) -> Result<(), E::Stop>;
+
+    /// Does a load that missed the TLB when it is an ordinary one from RAM, filling the TLB. `None`,
+    /// with nothing changed that a guest sees, for everything else: the interpreter will run the
+    /// instruction.
+    fn slow_load(&mut self, memory: &GuestMemory, addr: u64, access: Access) -> Option<u64>;
+
+    /// The same for a store; also refuses when the store is one that others must hear of (code,
+    /// page tables, watched).
+    fn slow_store(&mut self, memory: &GuestMemory, addr: u64, access: Access, value: u64) -> bool;
+
+    /// The function that [`Emitter::call`] names.
+    fn call(&mut self, function: u32, values: [u64; 3]) -> u64;
+
+    /// A number that changes whenever physical memory may have become executable or ceased to be.
+    fn protection_generation(&self) -> u64;
+
+    /// Reacts to what was logged in `memory` since the last call: afterwards no stale tag is left in
+    /// the TLB.
+    fn synchronize(&mut self, memory: &GuestMemory);
+
+    /// Starts a slice: takes a pending interrupt (that is one step), or finds that nothing can run.
+    /// Goes on when the slice's end is [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget).
+    fn begin(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
+
+    /// Whether something (a breakpoint, single steps) needs the interpreter alone.
+    fn needs_interpreter(&self) -> bool;
+
+    /// Interprets at least one step and at most `budget`, to the end of the block at `pc` or of a
+    /// few, or to the first thing that ends a slice. [`SliceEnd::Budget`] says to go on.
+    /// `taken` steps were taken in this slice before.
+    ///
+    /// [`SliceEnd::Budget`]: crate::vcpu::SliceEnd::Budget
+    fn interpret(&mut self, taken: u64, budget: u64, around: &mut Surroundings<'_>) -> Slice;
+}

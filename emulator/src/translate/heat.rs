@@ -1,0 +1,39 @@
+//! How often blocks are entered.
+//!
+//! A direct-mapped table of counters: two blocks that share one take it from each other, which
+//! delays their translation and does nothing else.
+
+/// Counters; a power of two.
+const COUNTERS: usize = 1 << 14;
+
+/// The counters.
+#[derive(Debug)]
+pub(super) struct Heat {
+    counters: Box<[(u64, u32)]>,
+    threshold: u32,
+}
+
+impl Heat {
+    pub(super) fn new(threshold: u32) -> Self {
+        assert!(threshold > 0, "a block is compiled after it was entered at least once");
+        Self { counters: vec![(0, 0); COUNTERS].into(), threshold }
+    }
+
+    /// Counts an entry at `pc`; true when it is time to compile (and then again after as many).
+    #[inline]
+    pub(super) fn count(&mut self, pc: u64, mode: u64) -> bool {
+        let name = pc.rotate_left(20) ^ mode;
+        let mixed = (pc >> 1) ^ (pc >> 15) ^ mode;
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
+        let counter = &mut self.counters[mixed as usize & (COUNTERS - 1)];
+        if counter.0 != name {
+            *counter = (name, 0);
+        }
+        counter.1 += 1;
+        let hot = counter.1 >= self.threshold;
+        if hot {
+            counter.1 = 0;
+        }
+        hot
+    }
+}

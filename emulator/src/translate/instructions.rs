@@ -1,0 +1,350 @@
+//! The emitter that semantics are run on to make code.
+
+use super::{
+    emission::{Emission, Operand, offset},
+    exit::pack_access,
+};
+use crate::{
+    frame::Frame,
+    isa::emit::{Access, Binary, Condition, Emitter, HostFloat, Register, Unary},
+    tlb,
+};
+use cranelift_codegen::ir::{
+    BlockArg, Endianness, InstBuilder, Value,
+    condcodes::IntCC,
+    types::{I8, I16, I32, I64},
+};
+use std::{convert::Infallible, mem::offset_of};
+
+fn condition_code(condition: Condition) -> IntCC {
+    match condition {
+        Condition::Equal => IntCC::Equal,
+        Condition::NotEqual => IntCC::NotEqual,
+        Condition::LessSigned => IntCC::SignedLessThan,
+        Condition::NotLessSigned => IntCC::SignedGreaterThanOrEqual,
+        Condition::LessUnsigned => IntCC::UnsignedLessThan,
+        Condition::NotLessUnsigned => IntCC::UnsignedGreaterThanOrEqual,
+    }
+}
+
+impl Emitter for Emission<'_, '_> {
+    type Value = Operand;
+    /// A truth value of 8 bits.
+    type Bool = Value;
+    type Stop = Infallible;
+
+    fn constant(&mut self, value: u64) -> Operand {
+        Operand::Constant(value)
+    }
+
+    fn get(&mut self, register: Register) -> Operand {
+        self.read_register(register)
+    }
+
+    fn set(&mut self, register: Register, value: Operand) {
+        self.write_register(register, value);
+    }
+
+    fn binary(&mut self, operation: Binary, a: Operand, b: Operand) -> Operand {
+        match (operation, a, b) {
+            (_, Operand::Constant(a), Operand::Constant(b)) => {
+                return Operand::Constant(operation.eval(a, b));
+            }
+            (
+                Binary::Add | Binary::Or | Binary::Xor | Binary::ShiftLeft | Binary::ShiftRight,
+                other,
+                Operand::Constant(0),
+            )
+            | (Binary::Add | Binary::Or | Binary::Xor, Operand::Constant(0), other) => {
+                return other;
+            }
+            _ => {}
+        }
+        let (a, b) = (self.integer(a), self.integer(b));
+        Operand::Integer(self.compute(operation, a, b))
+    }
+
+    fn unary(&mut self, operation: Unary, a: Operand) -> Operand {
+        if let Operand::Constant(a) = a {
+            return Operand::Constant(operation.eval(a));
+        }
+        let a = self.integer(a);
+        let extend = |this: &mut Self, bits, signed| {
+            let narrow = this.builder.ins().ireduce(bits, a);
+            if signed {
+                this.builder.ins().sextend(I64, narrow)
+            } else {
+                this.builder.ins().uextend(I64, narrow)
+            }
+        };
+        Operand::Integer(match operation {
+            Unary::SignExtend8 => extend(self, I8, true),
+            Unary::SignExtend16 => extend(self, I16, true),
+            Unary::SignExtend32 => extend(self, I32, true),
+            Unary::ZeroExtend8 => extend(self, I8, false),
+            Unary::ZeroExtend16 => extend(self, I16, false),
+            Unary::ZeroExtend32 => extend(self, I32, false),
+            Unary::Not => self.builder.ins().bnot(a),
+            Unary::LeadingZeros => self.builder.ins().clz(a),
+            Unary::TrailingZeros => self.builder.ins().ctz(a),
+            Unary::Ones => self.builder.ins().popcnt(a),
+            Unary::ReverseBytes => self.builder.ins().bswap(a),
+        })
+    }
+
+    fn compare(&mut self, condition: Condition, a: Operand, b: Operand) -> Value {
+        let a = self.integer(a);
+        if let Operand::Constant(b) = b {
+            let code = condition_code(condition);
+            return self.builder.ins().icmp_imm_s(code, a, b.cast_signed());
+        }
+        let b = self.integer(b);
+        self.builder.ins().icmp(condition_code(condition), a, b)
+    }
+
+    fn select(&mut self, condition: Value, a: Operand, b: Operand) -> Operand {
+        let (a, b) = (self.integer(a), self.integer(b));
+        Operand::Integer(self.builder.ins().select(condition, a, b))
+    }
+
+    fn bit(&mut self, condition: Value) -> Operand {
+        Operand::Integer(self.builder.ins().uextend(I64, condition))
+    }
+
+    fn load(&mut self, addr: Operand, access: Access) -> Result<Operand, Infallible> {
+        let addr = self.integer(addr);
+        let field = if access.writes {
+            offset_of!(tlb::Entry, write_tag)
+        } else {
+            offset_of!(tlb::Entry, read_tag)
+        };
+        let (host, [miss, done]) = self.look_up(addr, access, field);
+        let value = self.load_host(host, access);
+        self.builder.append_block_param(done, I64);
+        self.builder.ins().jump(done, &[BlockArg::Value(value)]);
+        self.builder.switch_to_block(miss);
+        let nothing = self.builder.ins().iconst(I64, 0);
+        let shim = self.load_frame(offset_of!(Frame, load_shim));
+        let result = self.call_shim(shim, pack_access(access), [addr, nothing]);
+        self.builder.ins().jump(done, &[BlockArg::Value(result)]);
+        self.builder.switch_to_block(done);
+        Ok(Operand::Integer(self.builder.block_params(done)[0]))
+    }
+
+    fn store(&mut self, addr: Operand, access: Access, value: Operand) -> Result<(), Infallible> {
+        let (addr, value) = (self.integer(addr), self.integer(value));
+        let (host, [miss, done]) = self.look_up(addr, access, offset_of!(tlb::Entry, write_tag));
+        self.store_host(host, access, value);
+        self.builder.ins().jump(done, &[]);
+        self.builder.switch_to_block(miss);
+        let shim = self.load_frame(offset_of!(Frame, store_shim));
+        self.call_shim(shim, pack_access(access), [addr, value]);
+        self.builder.ins().jump(done, &[]);
+        self.builder.switch_to_block(done);
+        Ok(())
+    }
+
+    fn call(&mut self, function: u32, values: [Operand; 3]) -> Operand {
+        self.mode_may_change |= !self.float_mode.inexact_is_set;
+        Operand::Integer(self.call_function(function, values))
+    }
+
+    fn float(&mut self, host: HostFloat, function: u32, values: [Operand; 3]) -> Operand {
+        match self.host_float(host, function, values) {
+            Some(result) => result,
+            None => self.call(function, values),
+        }
+    }
+
+    fn jump(&mut self, target: u64) {
+        self.goto(target);
+    }
+
+    fn jump_to(&mut self, target: Operand) {
+        match target {
+            Operand::Constant(target) => self.goto(target),
+            target => {
+                let target = self.integer(target);
+                self.goto_value(target);
+            }
+        }
+    }
+
+    fn branch(&mut self, condition: Value, taken: u64) {
+        let next = self.site_next();
+        let (taken_block, taken_leaves) = self.block_for(taken);
+        let (next_block, next_leaves) = self.block_for(next);
+        self.builder.ins().brif(condition, taken_block, &[], next_block, &[]);
+        if taken_leaves {
+            self.builder.switch_to_block(taken_block);
+            self.goto(taken);
+        }
+        if next_leaves {
+            self.builder.switch_to_block(next_block);
+            self.goto(next);
+        }
+    }
+}
+
+impl Emission<'_, '_> {
+    fn compute(&mut self, operation: Binary, a: Value, b: Value) -> Value {
+        let ins = self.builder.ins();
+        match operation {
+            Binary::Add => ins.iadd(a, b),
+            Binary::Sub => ins.isub(a, b),
+            Binary::And => ins.band(a, b),
+            Binary::Or => ins.bor(a, b),
+            Binary::Xor => ins.bxor(a, b),
+            Binary::ShiftLeft => ins.ishl(a, b),
+            Binary::ShiftRight => ins.ushr(a, b),
+            Binary::ShiftRightSigned => ins.sshr(a, b),
+            Binary::RotateLeft => ins.rotl(a, b),
+            Binary::RotateRight => ins.rotr(a, b),
+            Binary::Multiply => ins.imul(a, b),
+            Binary::MultiplyHighSigned => ins.smulhi(a, b),
+            Binary::MultiplyHighUnsigned => ins.umulhi(a, b),
+            Binary::MultiplyHighMixed => {
+                // The unsigned high half, less b when a is negative.
+                let high = ins.umulhi(a, b);
+                let sign = self.builder.ins().sshr_imm_u(a, 63);
+                let excess = self.builder.ins().band(sign, b);
+                self.builder.ins().isub(high, excess)
+            }
+            Binary::MinSigned => ins.smin(a, b),
+            Binary::MinUnsigned => ins.umin(a, b),
+            Binary::MaxSigned => ins.smax(a, b),
+            Binary::MaxUnsigned => ins.umax(a, b),
+            Binary::DivideSigned
+            | Binary::DivideUnsigned
+            | Binary::RemainderSigned
+            | Binary::RemainderUnsigned => self.divide(operation, a, b),
+        }
+    }
+
+    /// Division whose special cases are defined; the host's traps on them.
+    fn divide(&mut self, operation: Binary, a: Value, b: Value) -> Value {
+        let zero = self.builder.ins().icmp_imm_s(IntCC::Equal, b, 0);
+        let one = self.builder.ins().iconst(I64, 1);
+        let ones = self.builder.ins().iconst(I64, -1);
+        let signed = matches!(operation, Binary::DivideSigned | Binary::RemainderSigned);
+        if !signed {
+            let divisor = self.builder.ins().select(zero, one, b);
+            return if operation == Binary::DivideUnsigned {
+                let quotient = self.builder.ins().udiv(a, divisor);
+                self.builder.ins().select(zero, ones, quotient)
+            } else {
+                let remainder = self.builder.ins().urem(a, divisor);
+                self.builder.ins().select(zero, a, remainder)
+            };
+        }
+        // By -1 the quotient is -a and the remainder 0, the overflow included.
+        let minus = self.builder.ins().icmp_imm_s(IntCC::Equal, b, -1);
+        let special = self.builder.ins().bor(zero, minus);
+        let divisor = self.builder.ins().select(special, one, b);
+        if operation == Binary::DivideSigned {
+            let quotient = self.builder.ins().sdiv(a, divisor);
+            let negated = self.builder.ins().ineg(a);
+            let quotient = self.builder.ins().select(minus, negated, quotient);
+            self.builder.ins().select(zero, ones, quotient)
+        } else {
+            let remainder = self.builder.ins().srem(a, divisor);
+            self.builder.ins().select(zero, a, remainder)
+        }
+    }
+
+    /// Looks `addr` up in the TLB. Continues in the block of a hit with the host address; gives the
+    /// blocks for a miss and for what comes after.
+    fn look_up(
+        &mut self,
+        addr: Value,
+        access: Access,
+        tag_field: usize,
+    ) -> (Value, [cranelift_codegen::ir::Block; 2]) {
+        let bytes = access.width.bytes();
+        let ins = &mut *self.builder;
+        let [hit, miss, done] = [ins.create_block(), ins.create_block(), ins.create_block()];
+        ins.set_cold_block(miss);
+        // The page of the last byte: an access that crosses into the next page misses. One that
+        // must be aligned keeps its low bits instead and so misses when it is not.
+        let (last, mask) = if access.aligned || bytes == 1 {
+            (addr, tlb::PAGE_MASK | (bytes - 1))
+        } else {
+            let past = (bytes - 1).cast_signed();
+            (ins.ins().iadd_imm_s(addr, past), tlb::PAGE_MASK)
+        };
+        let page = ins.ins().band_imm_s(last, mask.cast_signed());
+        let entry_bits = size_of::<tlb::Entry>().trailing_zeros();
+        let shift = i64::from(crate::memory::PAGE_SHIFT - entry_bits);
+        let low = ins.ins().ushr_imm_u(addr, shift);
+        let high = ins.ins().ushr_imm_u(addr, shift + i64::from(tlb::INDEX_BITS));
+        let mixed = ins.ins().bxor(low, high);
+        let entries = ((tlb::ENTRIES - 1) << entry_bits) as u64;
+        let index = ins.ins().band_imm_u(mixed, entries.cast_signed());
+        let entry = ins.ins().iadd(self.processor, index);
+        let at = |field| offset(self.tlb + field);
+        let tag = ins.ins().load(I64, self.memories.frame, entry, at(tag_field));
+        let same = ins.ins().icmp(IntCC::Equal, page, tag);
+        ins.ins().brif(same, hit, &[], miss, &[]);
+        ins.switch_to_block(hit);
+        let addend = offset_of!(tlb::Entry, addend);
+        let addend = ins.ins().load(I64, self.memories.frame, entry, at(addend));
+        (ins.ins().iadd(addend, addr), [miss, done])
+    }
+
+    fn load_host(&mut self, host: Value, access: Access) -> Value {
+        let flags = self.guest_flags(access);
+        let ins = self.builder.ins();
+        match (access.width.bytes(), access.signed) {
+            (1, false) => ins.uload8(I64, flags, host, 0),
+            (1, true) => ins.sload8(I64, flags, host, 0),
+            (2, false) => ins.uload16(I64, flags, host, 0),
+            (2, true) => ins.sload16(I64, flags, host, 0),
+            (4, false) => ins.uload32(flags, host, 0),
+            (4, true) => ins.sload32(flags, host, 0),
+            _ => ins.load(I64, flags, host, 0),
+        }
+    }
+
+    fn store_host(&mut self, host: Value, access: Access, value: Value) {
+        let flags = self.guest_flags(access);
+        let ins = self.builder.ins();
+        match access.width.bytes() {
+            1 => ins.istore8(flags, value, host, 0),
+            2 => ins.istore16(flags, value, host, 0),
+            4 => ins.istore32(flags, value, host, 0),
+            _ => ins.store(flags, value, host, 0),
+        };
+    }
+
+    fn guest_flags(&self, access: Access) -> cranelift_codegen::ir::MemFlagsData {
+        let order = if access.big_endian { Endianness::Big } else { Endianness::Little };
+        self.memories.guest.with_endianness(order)
+    }
+
+    /// Calls Rust for an access and leaves in front of the instruction when that refuses.
+    fn call_shim(&mut self, shim: Value, detail: u32, [a, b]: [Value; 2]) -> Value {
+        let site = self.builder.ins().iconst(I64, self.site.pack(detail).cast_signed());
+        let values = [self.processor, site, a, b];
+        self.builder.ins().call_indirect(self.shim, shim, &values);
+        let refused = self.load_frame(offset_of!(Frame, exit));
+        let on = self.builder.create_block();
+        self.builder.set_cold_block(on);
+        self.builder.ins().brif(refused, self.refused, &[], on, &[]);
+        self.builder.switch_to_block(on);
+        self.load_frame(offset_of!(Frame, result))
+    }
+
+    /// Calls one of the architecture's functions.
+    pub(super) fn call_function(&mut self, function: u32, values: [Operand; 3]) -> Value {
+        for (index, value) in values.into_iter().enumerate() {
+            let value = self.integer(value);
+            self.store_frame(offset_of!(Frame, values) + 8 * index, value);
+        }
+        let function = self.builder.ins().iconst(I64, i64::from(function));
+        let site = self.builder.ins().iconst(I64, self.site.pack(0).cast_signed());
+        let shim = self.load_frame(offset_of!(Frame, call_shim));
+        let values = [self.processor, site, function, function];
+        self.builder.ins().call_indirect(self.shim, shim, &values);
+        self.load_frame(offset_of!(Frame, result))
+    }
+}
