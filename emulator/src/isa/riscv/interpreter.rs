@@ -168,11 +168,6 @@ impl<'h, 'a> Interpreter<'h, 'a> {
         self.end = self.at + 1;
     }
 
-    /// Whether an access of `kind` at virtual `addr` is allowed.
-    pub(super) fn probe(&mut self, addr: u64, kind: Kind) -> bool {
-        self.hart.translate(self.around.memory, addr, 1, kind).is_ok()
-    }
-
     /// Traps as a store at virtual `addr` would.
     pub(super) fn fault_as_store(&mut self, addr: u64) -> Result<(), Stop> {
         match self.hart.translate(self.around.memory, addr, 1, Kind::Store) {

@@ -4,6 +4,7 @@ use super::access::Kind;
 use super::csr::{self, Effects};
 use super::instruction::Operands;
 use super::interpreter::{Interpreter, Stop};
+use super::mmu::Fault;
 use super::state::{Privilege, State, environment, status};
 use super::trap::Trap;
 
@@ -171,10 +172,16 @@ fn is_enabled(state: &State, field: u64) -> bool {
     }
 }
 
-/// Checks that the block may be accessed: management needs any right, and faults as a store.
+/// Checks that the block may be accessed and is memory: management needs any right, and faults as a
+/// store.
 fn check_block(i: &mut Interpreter<'_, '_>, address: u64) -> Done {
-    if i.probe(address, Kind::Load) || i.probe(address, Kind::Store) {
-        return Ok(());
+    let memory = i.around.memory;
+    for kind in [Kind::Load, Kind::Store] {
+        match i.hart.translate(memory, address, 1, kind) {
+            Ok(physical) if memory.page_of(physical).is_some() => return Ok(()),
+            Ok(_) => return i.trap(Trap::memory(Fault::Access, Kind::Store, address)),
+            Err(_) => {}
+        }
     }
     i.fault_as_store(address)
 }

@@ -1,0 +1,54 @@
+//! Our processor in the same place as Spike: a hart, memory and nothing else.
+
+use emulator::{
+    bus::{Bus, BusFault, Width},
+    clock::Clock,
+    isa::riscv::{
+        features::Features,
+        hart::{Configuration, Hart},
+    },
+    memory::GuestMemory,
+    vcpu::{Slice, SliceEnd, Surroundings, Vcpu},
+};
+
+use super::program::{BASE, Program, TOHOST};
+
+/// No device anywhere.
+struct Nothing;
+
+impl Bus for Nothing {
+    fn read(&mut self, _: u64, _: u64, _: Width) -> Result<u64, BusFault> {
+        Err(BusFault::Unmapped)
+    }
+
+    fn write(&mut self, _: u64, _: u64, _: Width, _: u64) -> Result<(), BusFault> {
+        Err(BusFault::Unmapped)
+    }
+}
+
+/// What a run left, and how many steps it took.
+pub(crate) struct Run {
+    pub(crate) left: Vec<u64>,
+    pub(crate) steps: u64,
+}
+
+/// Runs `program` in slices whose budgets `budget` gives.
+pub(crate) fn run(program: &Program, mut budget: impl FnMut() -> u64) -> Run {
+    let bytes = (program.image.len() as u64).next_multiple_of(0x1000);
+    let memory = GuestMemory::at(BASE, bytes).expect("memory for the program");
+    memory.write(BASE, &program.image).expect("the program fits");
+    let features = Features::of_model("rva22s64").expect("a model") | Features::ZICOND;
+    let configuration = Configuration { features, reset_pc: BASE, ..Configuration::default() };
+    let mut hart = Hart::new(configuration);
+    let mut clock = Clock::new(1_000);
+    while memory.read_u64(TOHOST).expect("memory") == 0 {
+        let around = &mut Surroundings { memory: &memory, bus: &mut Nothing, clock: &clock };
+        let Slice { steps, end } = hart.run(budget(), around);
+        assert!(end != SliceEnd::Idle && steps > 0, "stopped at step {:?}", clock.position);
+        clock.position.steps += steps;
+        assert!(clock.position.steps < 200_000_000, "the program does not end");
+    }
+    let words = program.changed().step_by(8);
+    let left = words.map(|at| memory.read_u64(at).expect("memory")).collect();
+    Run { left, steps: clock.position.steps }
+}
