@@ -7,4 +7,5 @@
 
 pub mod code;
 pub mod emit;
+pub mod guest;
 pub mod riscv;

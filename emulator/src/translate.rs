@@ -25,7 +25,7 @@
 //! * Code memory, links and jump tables change only in the dispatcher, while no generated code
 //!   runs. No mapping is writable and executable.
 //! * What code was specialised on is its key: pc, RAM page and the architecture's opaque mode.
-//! * Nothing of any architecture is known here; everything comes through [`Guest`].
+//! * Nothing of any architecture is known here; everything comes through [`Guest`](crate::isa::guest::Guest).
 //!
 //! Deliberately absent: optimising compilation of traces, regions across pages.
 
@@ -38,19 +38,19 @@ mod emission;
 mod engine;
 mod exit;
 mod floating;
-mod guest;
 mod heat;
 mod host;
 mod instructions;
 mod jumps;
 mod plan;
+mod processor;
 mod shims;
 mod usage;
 
 pub use arena::ArenaError;
 pub use config::{Compilation, EngineConfig, Stats};
 pub use engine::Engine;
-pub use guest::{Decoded, FloatMode, Guest, Layout};
+pub use processor::{Translated, equip};
 
 /// Translation cannot be offered, or one region could not be translated.
 #[derive(Debug, thiserror::Error)]

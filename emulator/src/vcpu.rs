@@ -62,6 +62,11 @@ pub trait Vcpu: Send {
     /// Returns to the power-on state: derived defaults, `pc` at the reset vector.
     fn reset(&mut self);
 
+    /// What its engine did so far, in words, if it has one worth telling about.
+    fn report(&self) -> Option<String> {
+        None
+    }
+
     /// The processor as a debugger sees it.
     fn inspect(&self) -> &dyn Inspect;
 

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod disassemble;
 pub mod features;
 pub mod float;
+mod guest;
 pub mod hart;
 pub mod instruction;
 pub mod interpreter;

@@ -8,10 +8,10 @@ use super::{
     TranslatorError,
     config::Compilation,
     emission::emit_region,
-    guest::Guest,
     host::{Host, region_signature},
     plan::Plan,
 };
+use crate::isa::guest::Guest;
 use std::{
     collections::VecDeque,
     sync::{

@@ -5,11 +5,8 @@
 
 #![expect(unsafe_code, reason = "called by generated code with plain addresses")]
 
-use super::{
-    exit::{Exit, Site, unpack_access},
-    guest::Guest,
-};
-use crate::memory::GuestMemory;
+use super::exit::{Exit, Site, unpack_access};
+use crate::{isa::guest::Guest, memory::GuestMemory};
 
 /// The memory that the engine noted when it entered generated code.
 fn memory_of<'a, G: Guest>(guest: &mut G) -> &'a GuestMemory {

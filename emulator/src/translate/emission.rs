@@ -12,13 +12,15 @@
 
 use super::{
     exit::{Exit, Site},
-    guest::{FloatMode, Guest, Layout},
     host::{region_signature, shim_signature},
     jumps,
     plan::{Block, Plan},
 };
 use crate::frame::Frame;
-use crate::isa::emit::{Flow, Register};
+use crate::isa::{
+    emit::{Flow, Register},
+    guest::{FloatMode, Guest, Layout},
+};
 use crate::tlb::{ENTRIES, Entry, Tlb};
 use cranelift_codegen::ir::{
     self, AliasRegionData, InstBuilder, MemFlagsData, SigRef, Type, Value,
@@ -300,6 +302,9 @@ impl Emission<'_, '_> {
     }
 
     pub(super) fn read_register(&mut self, register: Register) -> Operand {
+        if Some(register) == self.layout.zero {
+            return Operand::Constant(0);
+        }
         let index = usize::from(register);
         if let Some(known) = self.known[index] {
             return known;

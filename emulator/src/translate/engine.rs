@@ -19,13 +19,13 @@ use super::{
     code::{Code, Key, Known, Slots, new_slots},
     config::{EngineConfig, Stats},
     exit::Exit,
-    guest::Guest,
     heat::Heat,
     host::Host,
     plan::Plan,
     shims,
 };
 use crate::{
+    isa::guest::Guest,
     memory::{Change, Changes, GuestMemory, PAGE_BYTES, PAGE_SHIFT},
     vcpu::{Slice, SliceEnd, Surroundings},
 };
@@ -33,6 +33,9 @@ use std::collections::BTreeMap;
 
 /// Regions that wait for the compiler at most.
 const MOST_PENDING: usize = 64;
+
+/// Steps that the interpreter takes at least before it is asked again whether there is better.
+const STRETCH: u64 = 16;
 
 /// The way into generated code: `(processor, steps left, pc, code) -> steps left`.
 type Enter<G> = unsafe extern "C" fn(*mut G, i64, u64, u64) -> i64;
@@ -123,6 +126,9 @@ impl<G: Guest> Engine<G> {
             return begun;
         }
         let mut left = budget - begun.steps;
+        if guest.synchronize(around.memory) {
+            return Slice { steps: begun.steps, end: SliceEnd::Debug };
+        }
         while left > 0 {
             let mut whole = false;
             if !guest.needs_interpreter() {
@@ -139,7 +145,7 @@ impl<G: Guest> Engine<G> {
                 }
             }
             while left > 0 {
-                let slice = guest.interpret(budget - left, left, around);
+                let slice = guest.interpret(left, if whole { u64::MAX } else { STRETCH }, around);
                 self.stats.interpreted_steps += slice.steps;
                 left -= slice.steps;
                 if slice.end != SliceEnd::Budget {
@@ -158,6 +164,7 @@ impl<G: Guest> Engine<G> {
     fn attend(&mut self, guest: &mut G, memory: &GuestMemory) {
         if memory.change_count() != self.seen_changes {
             self.drain_changes(memory);
+            // What was watched ended the interpreter's stretch already.
             guest.synchronize(memory);
         }
         let fetches = guest.fetch_generation();
@@ -312,7 +319,9 @@ impl<G: Guest> Engine<G> {
         let frame = guest.frame();
         let exit = frame.exit;
         self.stats.misses += std::mem::take(&mut frame.misses);
-        (exit, left - (budget.cast_unsigned() - rest))
+        let taken = budget.cast_unsigned() - rest;
+        guest.count(taken);
+        (exit, left - taken)
     }
 }
 

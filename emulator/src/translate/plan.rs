@@ -7,9 +7,11 @@
 //! Every cycle contains a jump to the same or a lower address, so the targets of such jumps (and
 //! the entry) are the headers, and without them the blocks in address order are acyclic.
 
-use super::guest::{Decoded, Guest};
 use crate::{
-    isa::emit::Flow,
+    isa::{
+        emit::Flow,
+        guest::{Decoded, Guest},
+    },
     memory::{PAGE_BYTES, PAGE_SHIFT},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -3,8 +3,11 @@
 //! The semantics themselves are run on an emitter that only notes registers, so no architecture
 //! has to describe its operands twice.
 
-use super::{guest::Guest, plan::Plan};
-use crate::isa::emit::{Access, Binary, Condition, Emitter, Register, Unary};
+use super::plan::Plan;
+use crate::isa::{
+    emit::{Access, Binary, Condition, Emitter, Register, Unary},
+    guest::Guest,
+};
 use std::{collections::BTreeMap, convert::Infallible};
 
 /// A set of registers.

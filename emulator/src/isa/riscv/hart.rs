@@ -19,6 +19,7 @@ use super::state::{Privilege, State, environment, interrupt, status};
 use super::trap::{Trap, cause};
 use crate::{
     clock::Clock,
+    frame::Frame,
     isa::{
         code::CodeCache,
         emit::{Access, Flow, Register},
@@ -72,6 +73,8 @@ pub struct Hart {
     pub state: State,
     /// Virtual addresses to host memory; a cache.
     pub tlb: Tlb,
+    /// What translated code needs beside the state; a cache.
+    pub frame: Frame,
     pub(super) configuration: Configuration,
     /// Decoded code; a cache.
     code: CodeCache<Instruction>,
@@ -82,6 +85,7 @@ pub struct Hart {
     /// Steps taken in this slice.
     pub(super) slice_steps: u64,
     fetch_generation: u64,
+    protection_generation: u64,
     pub(super) breakpoints: BTreeSet<u64>,
     /// The state was replaced: cached translations must go before anything runs.
     stale: bool,
@@ -94,12 +98,14 @@ impl Hart {
         Self {
             state: State::at_reset(configuration.reset_pc),
             tlb: Tlb::default(),
+            frame: Frame::default(),
             configuration,
             code: CodeCache::default(),
             seen_changes: 0,
             tables: BTreeMap::new(),
             slice_steps: 0,
             fetch_generation: 0,
+            protection_generation: 0,
             breakpoints: BTreeSet::new(),
             stale: false,
         }
@@ -121,6 +127,12 @@ impl Hart {
     #[must_use]
     pub fn fetch_generation(&self) -> u64 {
         self.fetch_generation
+    }
+
+    /// A number that changes whenever memory protection may have.
+    #[must_use]
+    pub fn protection_generation(&self) -> u64 {
+        self.protection_generation
     }
 
     /// What translated code is specialised on: privilege, SUM, data privilege, FS, frm, whether
@@ -200,6 +212,7 @@ impl Hart {
     /// Drops every cached translation.
     pub(super) fn flush_translations(&mut self, memory: &GuestMemory) {
         self.fetch_generation += 1;
+        self.protection_generation += 1;
         self.tlb.flush();
         for page in std::mem::take(&mut self.tables).into_keys() {
             memory.remove_table_user(page);
@@ -399,13 +412,13 @@ impl Hart {
         bits
     }
 
-    /// Runs blocks until the budget is used or something ends the slice; only one when `single`.
-    pub fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>, single: bool) -> Slice {
+    /// Runs blocks until the budget is used, `enough` steps were taken or something ends the slice.
+    pub fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>, enough: u64) -> Slice {
         let before = self.slice_steps;
         let mut code = std::mem::take(&mut self.code);
         let end = loop {
             let taken = self.slice_steps - before;
-            if taken >= budget || (single && taken > 0) {
+            if taken >= budget.min(enough) {
                 break SliceEnd::Budget;
             }
             std::mem::swap(&mut self.code, &mut code);

@@ -25,7 +25,7 @@ impl Vcpu for Hart {
             return Slice { steps: 0, end: SliceEnd::Idle };
         }
         let sampled = self.slice_steps();
-        let slice = self.interpret(budget - sampled, around, false);
+        let slice = self.interpret(budget - sampled, around, u64::MAX);
         Slice { steps: slice.steps + sampled, end: slice.end }
     }
 

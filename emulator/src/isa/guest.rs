@@ -1,4 +1,4 @@
-//! What the translator asks of an architecture. Nothing else of one is known here.
+//! What a translator asks of an architecture: all that it ever knows of one.
 
 use crate::{
     frame::Frame,
@@ -20,6 +20,8 @@ pub struct Layout {
     pub tlb: usize,
     /// Where each register lives, a `u64`.
     pub register: fn(Register) -> usize,
+    /// A register that always reads as zero, if there is one.
+    pub zero: Option<Register>,
     /// Those that hold floating-point numbers most of the time.
     pub float_registers: (Register, Register),
 }
@@ -118,8 +120,11 @@ pub trait Guest: Send + Sized + 'static {
     fn protection_generation(&self) -> u64;
 
     /// Reacts to what was logged in `memory` since the last call: afterwards no stale tag is left in
-    /// the TLB.
-    fn synchronize(&mut self, memory: &GuestMemory);
+    /// the TLB. Returns whether a watched range was written, which ends the slice.
+    fn synchronize(&mut self, memory: &GuestMemory) -> bool;
+
+    /// Counts `steps` instructions that translated code retired.
+    fn count(&mut self, steps: u64);
 
     /// Starts a slice: takes a pending interrupt (that is one step), or finds that nothing can run.
     /// Goes on when the slice's end is [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget).
@@ -128,10 +133,8 @@ pub trait Guest: Send + Sized + 'static {
     /// Whether something (a breakpoint, single steps) needs the interpreter alone.
     fn needs_interpreter(&self) -> bool;
 
-    /// Interprets at least one step and at most `budget`, to the end of the block at `pc` or of a
-    /// few, or to the first thing that ends a slice. [`SliceEnd::Budget`] says to go on.
-    /// `taken` steps were taken in this slice before.
-    ///
-    /// [`SliceEnd::Budget`]: crate::vcpu::SliceEnd::Budget
-    fn interpret(&mut self, taken: u64, budget: u64, around: &mut Surroundings<'_>) -> Slice;
+    /// Interprets at most `budget` steps: blocks until at least `enough` steps were taken, or the
+    /// first thing that ends a slice. [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget) says to
+    /// go on.
+    fn interpret(&mut self, budget: u64, enough: u64, around: &mut Surroundings<'_>) -> Slice;
 }

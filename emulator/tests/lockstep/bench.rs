@@ -1,0 +1,188 @@
+//! A processor, memory and a bus of one device, twice.
+
+use emulator::{
+    bus::{Bus, BusFault, Width},
+    clock::Clock,
+    isa::riscv::{Configuration, Features, Hart},
+    memory::GuestMemory,
+    translate::{EngineConfig, Stats, Translated},
+    vcpu::{Slice, Surroundings, Vcpu},
+};
+
+pub(crate) const RAM: u64 = 0x8000_0000;
+pub(crate) const RAM_BYTES: u64 = 4 << 20;
+pub(crate) const DEVICE: u64 = 0x1000_0000;
+
+/// A small generator of numbers; the sequence depends on the seed alone.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_add(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// A device that answers with a function of the step, and notes all that happens.
+#[derive(Default)]
+pub(crate) struct Device {
+    pub(crate) accesses: Vec<(u64, u64, u64)>,
+}
+
+impl Bus for Device {
+    fn read(&mut self, steps: u64, addr: u64, _: Width) -> Result<u64, BusFault> {
+        if !(DEVICE..DEVICE + 0x1000).contains(&addr) {
+            return Err(BusFault::Unmapped);
+        }
+        self.accesses.push((steps, addr, u64::MAX));
+        Ok(steps.wrapping_mul(0x9e37) ^ addr)
+    }
+
+    fn write(&mut self, steps: u64, addr: u64, _: Width, value: u64) -> Result<(), BusFault> {
+        if !(DEVICE..DEVICE + 0x1000).contains(&addr) {
+            return Err(BusFault::Unmapped);
+        }
+        self.accesses.push((steps, addr, value));
+        Ok(())
+    }
+}
+
+/// A processor with what it needs.
+pub(crate) struct Bench<V> {
+    pub(crate) processor: V,
+    pub(crate) memory: GuestMemory,
+    pub(crate) device: Device,
+    pub(crate) clock: Clock,
+}
+
+impl<V: Vcpu> Bench<V> {
+    fn new(processor: V, image: &[u8]) -> Self {
+        let memory = GuestMemory::at(RAM, RAM_BYTES).expect("memory");
+        memory.write(RAM, image).expect("the image fits");
+        Self { processor, memory, device: Device::default(), clock: Clock::new(1000) }
+    }
+
+    pub(crate) fn run(&mut self, budget: u64) -> Slice {
+        let mut around =
+            Surroundings { memory: &self.memory, bus: &mut self.device, clock: &self.clock };
+        let slice = self.processor.run(budget, &mut around);
+        self.clock.position.steps += slice.steps;
+        slice
+    }
+
+    fn digest(&self) -> u64 {
+        let mut page = vec![0; 4096];
+        let mut digest = 0_u64;
+        for addr in (RAM..RAM + RAM_BYTES).step_by(4096) {
+            self.memory.read(addr, &mut page).expect("RAM");
+            for word in page.chunks_exact(8) {
+                let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+                digest = (digest.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            }
+        }
+        digest
+    }
+}
+
+fn hart() -> Hart {
+    let features = Features::of_model("rva22s64").expect("a model");
+    Hart::new(Configuration { features, reset_pc: RAM, ..Configuration::default() })
+}
+
+/// On the interpreter.
+pub(crate) fn interpreted(image: &[u8]) -> Bench<Hart> {
+    Bench::new(hart(), image)
+}
+
+/// On both tiers.
+pub(crate) fn translated(image: &[u8], config: EngineConfig) -> Bench<Translated<Hart>> {
+    let processor = Translated::new(Box::new(hart()), config).map_err(|(_, error)| error);
+    Bench::new(processor.expect("this host can be translated for"), image)
+}
+
+/// The same program on both engines.
+pub(crate) struct Pair {
+    one: Bench<Hart>,
+    other: Bench<Translated<Hart>>,
+    slices: u64,
+}
+
+impl Pair {
+    pub(crate) fn new(image: &[u8], config: EngineConfig) -> Self {
+        Self { one: interpreted(image), other: translated(image, config), slices: 0 }
+    }
+
+    /// Prepares both processors alike.
+    pub(crate) fn prepare(&mut self, prepare: impl Fn(&mut Hart)) {
+        prepare(&mut self.one.processor);
+        prepare(self.other.processor.guest_mut());
+    }
+
+    /// Runs one slice on both and compares everything.
+    pub(crate) fn run(&mut self, budget: u64) -> u64 {
+        let before = self.one.processor.state.pc;
+        let (slice, other) = (self.one.run(budget), self.other.run(budget));
+        self.slices += 1;
+        let context = format!("slice {} of {budget} steps from pc {before:#x}", self.slices);
+        assert_eq!(slice, other, "{context}");
+        let (state, found) = (&self.one.processor.state, &self.other.processor.guest().state);
+        assert_eq!(found.pc, state.pc, "{context}: pc {:#x}, not {:#x}", found.pc, state.pc);
+        for register in 0..32 {
+            assert_eq!(found.x[register], state.x[register], "{context}: x{register}");
+            assert_eq!(found.f[register], state.f[register], "{context}: f{register}");
+        }
+        assert_eq!(found, state, "{context}");
+        assert_eq!(self.one.device.accesses.len(), self.other.device.accesses.len(), "{context}");
+        if self.slices.is_multiple_of(32) {
+            assert_eq!(self.one.digest(), self.other.digest(), "{context}: memory");
+            assert_eq!(self.one.device.accesses, self.other.device.accesses, "{context}");
+        }
+        slice.steps
+    }
+
+    /// Writes memory as a device does.
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        self.one.memory.write(RAM + offset, bytes).expect("RAM");
+        self.other.memory.write(RAM + offset, bytes).expect("RAM");
+    }
+
+    pub(crate) fn flush_code(&mut self) {
+        self.other.processor.flush();
+    }
+
+    pub(crate) fn flush_tlb(&mut self) {
+        self.other.processor.guest_mut().forget_caches(&self.other.memory);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.other.processor.stats()
+    }
+
+    pub(crate) fn translated_steps(&self) -> u64 {
+        self.stats().translated_steps
+    }
+
+    pub(crate) fn interpreted(&self) -> &Hart {
+        &self.one.processor
+    }
+
+    pub(crate) fn into_interpreted(self) -> Hart {
+        self.one.processor
+    }
+
+    pub(crate) fn accesses(&self) -> &[(u64, u64, u64)] {
+        assert_eq!(self.one.device.accesses, self.other.device.accesses);
+        &self.one.device.accesses
+    }
+}
