@@ -23,6 +23,7 @@
 
 mod changes;
 mod epoch;
+mod image;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use memmap2::{MmapMut, UncheckedAdvice};
 
 pub use changes::{Change, Changes};
 pub use epoch::Preserved;
+pub use image::FilePages;
 
 /// Bytes of a guest page: the granule of flags, versions and the soft TLB.
 pub const PAGE_BYTES: u64 = 4096;
@@ -128,6 +130,8 @@ pub struct GuestMemory {
     changes: RefCell<changes::Log>,
     epoch: RefCell<epoch::Epoch>,
     watched: RefCell<Vec<Range<u64>>>,
+    /// Whether a part of `mapping` is a file's pages ([`GuestMemory::adopt`]).
+    file_backed: Cell<bool>,
 }
 
 // SAFETY: `host` points into `mapping`, which is owned; everything else is `Send` by itself.
@@ -177,6 +181,7 @@ impl GuestMemory {
             changes: RefCell::default(),
             epoch: RefCell::default(),
             watched: RefCell::default(),
+            file_backed: Cell::new(false),
         })
     }
 
@@ -308,6 +313,10 @@ impl GuestMemory {
             if self.page_flags(page).contains(PageFlags::TOUCHED) {
                 self.before_write(page, self.address_of(page), PAGE_BYTES);
             }
+        }
+        if self.file_backed.replace(false) {
+            self.make_anonymous();
+            return;
         }
         // SAFETY: the mapping is private and anonymous, so its pages read as zero afterwards; no
         // reference into it exists.

@@ -30,7 +30,7 @@ pub use compare::{RamDifference, ram_differences};
 pub use error::SnapshotError;
 pub use flatten::flatten;
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
-pub use save::{Caption, PRODUCER, SaveOptions, check_external_files, load, save};
+pub use save::{Caption, LoadOptions, PRODUCER, SaveOptions, check_external_files, load, save};
 
 /// The property that holds the physical base address of a raw section, in hex.
 pub fn ram_base_property(section: &str) -> String {

@@ -1,16 +1,18 @@
 //! Guest RAM to and from raw sections.
 //!
 //! Saving reads each touched page twice (is it zero? then write it); nothing is copied as a whole.
-//! Loading reads everything into staging first, so that a damaged page leaves the guest as it was,
-//! and then writes through [`GuestMemory`], which tells whoever caches code, page tables or tags.
+//! Loading maps long runs of pages privately from the file and reads the others into staging, so that a
+//! damaged page or a host that fails leaves the guest as it was; then all is put in place through
+//! [`GuestMemory`], which tells whoever caches code, page tables or tags. What is mapped is not proved,
+//! for that would read it: [`super::LoadOptions::verify`] does.
 
 use vmstate::container::{PAGE_LEN, PageKind, PageMap, SnapshotBuilder};
 
-use super::chain::{Chain, PieceSource};
+use super::chain::{Chain, Piece, PieceSource};
 use super::error::SnapshotError;
 use super::pages::{ChainPages, PAGE, RamBody, ReadPage};
 use super::ram_base_property;
-use crate::memory::{GuestMemory, PAGE_BYTES, PageFlags, Region};
+use crate::memory::{FilePages, GuestMemory, PAGE_BYTES, PageFlags, Region};
 
 /// The name of the raw section of the `index`-th stretch of RAM.
 pub(super) fn section_name(index: usize) -> String {
@@ -137,20 +139,32 @@ fn check_length(
     })
 }
 
-/// RAM read from a chain, proved and not yet in place.
+/// RAM of a chain, complete and not yet in place.
 #[derive(Debug)]
 pub(super) struct StagedRam {
-    /// For each region, runs of pages: first page and their bytes.
-    regions: Vec<Vec<(u64, Vec<u8>)>>,
+    /// For each region, runs of pages: first page and content.
+    regions: Vec<Vec<(u64, Content)>>,
 }
 
-/// Most pages in one run of staging.
-const RUN_PAGES: u64 = 256;
+#[derive(Debug)]
+enum Content {
+    /// Read and proved.
+    Bytes(Vec<u8>),
+    /// Mapped from the file.
+    Mapped(FilePages),
+}
 
-/// Reads all RAM of a chain; the machine's is only compared in shape.
+/// Most pages in one run that is read.
+const RUN_PAGES: u64 = 256;
+/// Fewest pages that are worth a mapping of their own.
+const MAPPED_PAGES_MIN: u64 = 16;
+/// Most mappings. The host allows 65,530 in a process by default.
+const MAPPINGS_MAX: usize = 16_384;
+
+/// Reads or maps all RAM of a chain; the machine's is only compared in shape.
 ///
 /// # Errors
-/// RAM of another shape; damage.
+/// RAM of another shape; damage in what is read.
 pub(super) fn stage(memory: &GuestMemory, chain: &Chain) -> Result<StagedRam, SnapshotError> {
     let sections = chain.raw_sections().count();
     if sections != memory.regions().len() {
@@ -163,6 +177,7 @@ pub(super) fn stage(memory: &GuestMemory, chain: &Chain) -> Result<StagedRam, Sn
             ),
         });
     }
+    let mut mappings = 0;
     let mut regions = Vec::new();
     for (index, region) in memory.regions().iter().enumerate() {
         let section = section_name(index);
@@ -170,18 +185,22 @@ pub(super) fn stage(memory: &GuestMemory, chain: &Chain) -> Result<StagedRam, Sn
         check_length(chain, &section, pages.page_count(), region)?;
         let mut runs = Vec::new();
         for piece in pages.pieces().to_vec() {
-            if piece.source == PieceSource::Zero {
-                continue;
-            }
-            let mut first = piece.first;
-            while first < piece.first + piece.pages {
-                let count = RUN_PAGES.min(piece.first + piece.pages - first);
-                let mut bytes = vec![0; usize::try_from(count).expect("256 at most") * PAGE];
-                for (number, page) in (first..).zip(bytes.chunks_mut(PAGE)) {
-                    pages.read_page(number, page)?;
+            match piece.source {
+                PieceSource::Zero => {}
+                PieceSource::File { layer, offset }
+                    if piece.pages >= MAPPED_PAGES_MIN && mappings < MAPPINGS_MAX =>
+                {
+                    let layer = &chain.layers()[layer];
+                    let mapped =
+                        FilePages::map(layer.file(), offset, piece.pages).map_err(|source| {
+                            SnapshotError::Io { path: layer.path().into(), source }
+                        })?;
+                    runs.push((piece.first, Content::Mapped(mapped)));
+                    mappings += 1;
                 }
-                runs.push((first, bytes));
-                first += count;
+                PieceSource::File { .. } | PieceSource::Packed { .. } => {
+                    read_piece(&mut pages, piece, &mut runs)?;
+                }
             }
         }
         regions.push(runs);
@@ -189,14 +208,38 @@ pub(super) fn stage(memory: &GuestMemory, chain: &Chain) -> Result<StagedRam, Sn
     Ok(StagedRam { regions })
 }
 
+fn read_piece(
+    pages: &mut ChainPages<'_>,
+    piece: Piece,
+    runs: &mut Vec<(u64, Content)>,
+) -> Result<(), SnapshotError> {
+    let (mut first, end) = (piece.first, piece.first + piece.pages);
+    while first < end {
+        let count = RUN_PAGES.min(end - first);
+        let mut bytes = vec![0; usize::try_from(count).expect("256 at most") * PAGE];
+        for (number, page) in (first..).zip(bytes.chunks_mut(PAGE)) {
+            pages.read_page(number, page)?;
+        }
+        runs.push((first, Content::Bytes(bytes)));
+        first += count;
+    }
+    Ok(())
+}
+
 impl StagedRam {
     /// Puts the RAM in place. Cannot fail.
     pub(super) fn commit(self, memory: &GuestMemory) {
         memory.clear();
         for (region, runs) in memory.regions().iter().zip(self.regions) {
-            for (first, bytes) in runs {
-                let written = memory.write(region.base + first * PAGE_BYTES, &bytes);
-                assert!(written.is_ok(), "staged RAM has the machine's shape");
+            for (first, content) in runs {
+                let index = usize::try_from(first).expect("guest RAM is mapped");
+                match content {
+                    Content::Mapped(pages) => memory.adopt(region.first_page + index, pages),
+                    Content::Bytes(bytes) => {
+                        let written = memory.write(region.base + first * PAGE_BYTES, &bytes);
+                        assert!(written.is_ok(), "staged RAM has the machine's shape");
+                    }
+                }
             }
         }
     }

@@ -102,6 +102,14 @@ fn parent(chain: &Chain, base: &Path, path: &Path) -> Result<ParentRef, Snapshot
     Ok(ParentRef { name: name.to_owned(), fingerprint, position: newest.header().position })
 }
 
+/// How to load.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoadOptions {
+    /// Prove all RAM by its checksums first. Otherwise pages that are mapped are taken as they are;
+    /// state, maps and file length are always proved.
+    pub verify: bool,
+}
+
 /// Loads a snapshot with its parents into a machine of the same shape and returns its position.
 /// The caller has compared the machine's name, and rewires afterwards.
 ///
@@ -111,10 +119,16 @@ pub fn load(
     chain: &Chain,
     instances: &mut Instances<&mut dyn Instance>,
     memory: &GuestMemory,
+    options: LoadOptions,
 ) -> Result<Position, SnapshotError> {
     let newest = chain.newest();
     let path = chain.layers()[0].path();
     let refused = |source| SnapshotError::Instances { path: path.to_owned(), source };
+    if options.verify {
+        for layer in chain.layers() {
+            layer.snapshot().verify().map_err(container_error(layer.path()))?;
+        }
+    }
     let mut state = instances.stage(newest).map_err(refused)?;
     let ram = ram::stage(memory, chain)?;
     instances.commit(&mut state).map_err(refused)?;

@@ -72,6 +72,7 @@ fn a_load_that_fails_leaves_ram_as_it_was() {
     let path = folder.path().join("full");
     let memory = GuestMemory::at(BASE, BYTES).unwrap();
     memory.write(BASE, &[7; 10_000]).unwrap();
+    // Few pages in a row are read, and thereby proved; long runs are mapped.
     save(&memory, &path, None, false);
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.len() - 5000;
@@ -91,4 +92,25 @@ fn ram_of_another_size_is_refused_with_both_sizes() {
     save(&GuestMemory::at(BASE, BYTES).unwrap(), &path, None, false);
     let error = load(&path, &GuestMemory::at(BASE, 2 * BYTES).unwrap()).unwrap_err().to_string();
     assert!(error.contains("it holds 4 MiB of RAM, the machine has 8 MiB"), "{error}");
+}
+
+#[test]
+fn long_runs_are_mapped_and_the_file_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full");
+    let memory = GuestMemory::at(BASE, BYTES).unwrap();
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251).to_le_bytes()[0]).collect();
+    memory.write(BASE + 100, &bytes).unwrap();
+    save(&memory, &path, None, false);
+    let (before, file) = (content(&memory), std::fs::read(&path).unwrap());
+    let other = GuestMemory::at(BASE, BYTES).unwrap();
+    load(&path, &other).unwrap();
+    assert!(content(&other) == before);
+    other.write(BASE, &[1; 200_000]).unwrap();
+    assert!(std::fs::read(&path).unwrap() == file, "the file is never modified");
+    load(&path, &other).unwrap();
+    assert!(content(&other) == before, "loaded over a mapped load");
+    // Replacing the file leaves what is mapped alone.
+    save(&GuestMemory::at(BASE, BYTES).unwrap(), &path, None, false);
+    assert!(content(&other) == before);
 }
