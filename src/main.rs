@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    emulator::cli::main()
+    emulator::cli::main(machines::BOARDS)
 }

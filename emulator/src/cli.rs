@@ -1,13 +1,16 @@
 //! The command line: one file a verb, whose doc comment is its help.
 //!
 //! A verb is a module with `Args` (what clap parses) and `run`. Adding one is a file and a word in
-//! [`Verb`]. Exit codes: 0 done or yes, 1 no (files differ, a file would not load), 2 wrong usage or
-//! bad input. What a user asked for goes to standard output, everything else to standard error.
+//! [`Verb`]. Without a verb the command line runs a machine ([`run`]). Exit codes of verbs: 0 done or
+//! yes, 1 no (files differ, a file would not load), 2 wrong usage or bad input; a run ends with the
+//! guest's code. What a user asked for goes to standard output, everything else to standard error.
 
 mod diff;
 mod dump;
 mod info;
+mod machines;
 mod output;
+mod run;
 mod schema;
 mod snapshot;
 
@@ -15,14 +18,31 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::machine::board::Board;
+
 pub use output::{Answer, CliError, Output};
 
 /// A deterministic full-system emulator with record, replay and reverse debugging.
+///
+/// Without a command it runs a machine: the built-in demo guest, unless a kernel or firmware is
+/// given.
 #[derive(Debug, Parser)]
-#[command(name = "emulator", version, propagate_version = true)]
+#[command(
+    name = "emulator",
+    version,
+    propagate_version = true,
+    args_conflicts_with_subcommands = true,
+    after_long_help = run::EXIT_CODES
+)]
 struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
+    /// Say more on standard error: -v notes of the emulator and of guest mistakes, -vv everything.
+    /// RUST_LOG says it in detail.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    #[command(flatten)]
+    run: run::Args,
 }
 
 #[derive(Debug, Subcommand)]
@@ -30,20 +50,36 @@ enum Verb {
     Diff(diff::Args),
     Dump(dump::Args),
     Info(info::Args),
+    Machines(machines::Args),
     Schema(schema::Args),
     Snapshot(snapshot::Args),
 }
 
 /// Runs the command line of this process.
-pub fn main() -> ExitCode {
+pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     let cli = Cli::parse();
+    start_tracing(cli.verbose);
     let mut output = Output::stdout();
-    let result = match cli.verb {
+    let Some(verb) = cli.verb else { return run::run(&cli.run, boards) };
+    let result = match verb {
         Verb::Diff(args) => diff::run(&args, &mut output),
         Verb::Dump(args) => dump::run(&args, &mut output),
         Verb::Info(args) => info::run(&args, &mut output),
+        Verb::Machines(args) => machines::run(&args, boards, &mut output),
         Verb::Schema(args) => schema::run(&args, &mut output),
         Verb::Snapshot(args) => snapshot::run(&args, &mut output),
     };
     output.finish(result)
+}
+
+/// Notes go to standard error; `RUST_LOG` has the last word on which.
+fn start_tracing(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let default = match verbose {
+        0 => "warn",
+        1 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod cli;
 pub mod clock;
+pub mod console;
 pub mod debug;
 pub mod device;
 pub mod devices;

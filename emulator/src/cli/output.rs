@@ -28,6 +28,9 @@ pub enum CliError {
     /// Its state cannot be shown.
     #[error(transparent)]
     Dump(#[from] DumpError),
+    /// A machine cannot be built.
+    #[error(transparent)]
+    Build(#[from] crate::machine::board::BuildError),
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),

@@ -7,7 +7,7 @@ use super::{Image, ImageError, Machine};
 use crate::{loader::LoaderError, memory::MemoryError};
 
 /// What runs the guest's instructions. It never changes what the guest computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Engine {
     /// One instruction after the other.
     Interpreter,
@@ -142,6 +142,9 @@ pub trait Board: Sync {
 
     /// Its versions, oldest first; the plain name means the last.
     fn versions(&self) -> &'static [BoardVersion];
+
+    /// Instance path of the serial port that is the console.
+    fn console(&self) -> &'static str;
 
     /// Builds the machine; `version` is one of [`Board::versions`].
     ///

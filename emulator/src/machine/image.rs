@@ -56,7 +56,7 @@ impl Image {
     /// The first address behind it.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.addr + self.bytes.len() as u64
+        self.addr.saturating_add(self.bytes.len() as u64)
     }
 
     /// Checks that the image lies in memory and apart from `others`.

@@ -1,0 +1,322 @@
+//! The live door: a terminal or a pipe, the host's clock, and signals.
+//!
+//! Problem: input comes when it likes, a terminal in raw mode must never be left that way, and
+//! neither may touch the machine but between slices. Strategy: threads of the host wait for input
+//! and signals and put [`Message`]s into one channel; [`LiveDoor`] looks into the channel when the
+//! machine asks, and sleeps on it when the machine waits. Input bytes become events of the serial
+//! port; the escape key's commands stay here.
+//!
+//! Invariants: the terminal is restored on every way out, a panic and a signal included
+//! ([`RawTerminal`]); pace decides when and how long the host sleeps, never what the guest computes
+//! between two inputs.
+
+mod escape;
+mod terminal;
+
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::{
+    clock::Position,
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+};
+
+pub use escape::{Command, Escape};
+pub use terminal::RawTerminal;
+
+/// Steps between two looks at the channel while the guest is busy: some milliseconds.
+const POLL_STEPS: u64 = 1 << 20;
+
+/// How far virtual time may run ahead of the host before the host sleeps.
+const LEAD_NS: u64 = 2_000_000;
+
+/// How virtual time and the host's time go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pace {
+    /// Never ahead of the host's clock; an idle guest costs no host time.
+    Real,
+    /// As fast as the host can; an idle guest jumps to its next deadline.
+    Max,
+}
+
+/// What the waiting threads tell.
+#[derive(Debug)]
+enum Message {
+    Input(Vec<u8>),
+    EndOfInput,
+    Signal(i32),
+}
+
+/// Why the live door asked the machine to leave.
+#[derive(Debug)]
+pub enum Leave {
+    /// The user quit.
+    Quit,
+    /// The user asked for the monitor; running may go on.
+    Monitor,
+    /// A signal came.
+    Signal(i32),
+    /// The guest waits for input, the input has ended and no timer runs.
+    Forsaken,
+    /// Standard output cannot be written.
+    Output(std::io::Error),
+}
+
+/// What a live machine takes from outside when it is switched on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// Seconds since 1970 in place of the host's clock.
+    pub clock_base_s: Option<u64>,
+    /// Seed in place of the host's randomness.
+    pub seed: Option<u64>,
+}
+
+/// The host, live.
+pub struct LiveDoor {
+    messages: Receiver<Message>,
+    events: VecDeque<Event>,
+    /// Instance path of the serial port that gets the input.
+    serial: String,
+    escape: Option<Escape>,
+    pace: Pace,
+    chosen: Chosen,
+    /// The host's time and the virtual time that belong together.
+    anchor: Option<(Instant, u64)>,
+    input_ended: bool,
+    leave: Option<Leave>,
+    /// Restores the terminal when the door closes.
+    _terminal: Option<RawTerminal>,
+}
+
+impl LiveDoor {
+    /// Opens standard input and output for the serial port at instance path `serial`.
+    ///
+    /// # Errors
+    /// When the host gives no thread or no signals.
+    pub fn open(serial: &str, pace: Pace, chosen: Chosen) -> std::io::Result<Self> {
+        let (sender, messages) = channel();
+        watch_signals(sender.clone())?;
+        // Raw mode comes first, so that nothing is read in the other.
+        let terminal = RawTerminal::enter()?;
+        read_input(sender)?;
+        Ok(Self {
+            messages,
+            events: VecDeque::new(),
+            serial: serial.to_owned(),
+            escape: terminal.is_some().then(Escape::default),
+            pace,
+            chosen,
+            anchor: None,
+            input_ended: false,
+            leave: None,
+            _terminal: terminal,
+        })
+    }
+
+    /// Why the machine was asked to leave; asked once after it did.
+    pub fn take_leave(&mut self) -> Option<Leave> {
+        self.leave.take()
+    }
+
+    fn accept(&mut self, message: Message) {
+        match message {
+            Message::Signal(number) => self.leave = Some(Leave::Signal(number)),
+            Message::EndOfInput => self.input_ended = true,
+            Message::Input(bytes) => {
+                let mut data = Vec::new();
+                for byte in bytes {
+                    match &mut self.escape {
+                        None => data.push(byte),
+                        Some(escape) => match escape.take(byte) {
+                            Command::Pass(byte) => data.push(byte),
+                            Command::Hold => {}
+                            Command::Quit => self.leave = Some(Leave::Quit),
+                            Command::Monitor => self.leave = Some(Leave::Monitor),
+                            Command::Help => print_help(),
+                        },
+                    }
+                }
+                if !data.is_empty() {
+                    let (kind, target) = (kind::SERIAL_INPUT.into(), self.serial.clone().into());
+                    self.events.push_back(Event { kind, target, data });
+                }
+            }
+        }
+    }
+
+    fn accept_waiting(&mut self) {
+        loop {
+            match self.messages.try_recv() {
+                Ok(message) => self.accept(message),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Sleeps for at most `timeout`, less when something comes.
+    fn wait(&mut self, timeout: Option<Duration>) {
+        let message = match timeout {
+            Some(timeout) => self.messages.recv_timeout(timeout),
+            None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        if let Ok(message) = message {
+            self.accept(message);
+            self.accept_waiting();
+        }
+    }
+
+    /// Virtual time that the host's clock stands for.
+    fn host_ns(&mut self, now_ns: u64) -> u64 {
+        let (instant, base_ns) = *self.anchor.get_or_insert_with(|| (Instant::now(), now_ns));
+        let elapsed = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        base_ns.saturating_add(elapsed)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.leave.is_some() || !self.events.is_empty()
+    }
+}
+
+impl Door for LiveDoor {
+    fn power_on(&mut self) -> PowerOn {
+        let clock_base_ns = self.chosen.clock_base_s.map_or_else(
+            || {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+            },
+            |seconds| seconds.saturating_mul(1_000_000_000),
+        );
+        let mut seed = [0; 32];
+        match self.chosen.seed {
+            Some(chosen) => seed[..8].copy_from_slice(&chosen.to_le_bytes()),
+            None => {
+                let random = std::fs::File::open("/dev/urandom");
+                if let Err(error) = random.and_then(|mut random| random.read_exact(&mut seed)) {
+                    tracing::warn!(%error, "no randomness from the host: the seed is zero");
+                }
+            }
+        }
+        PowerOn { clock_base_ns, seed }
+    }
+
+    fn horizon(&mut self, now: Moment) -> u64 {
+        now.position.steps + POLL_STEPS
+    }
+
+    fn take(&mut self, now: Moment) -> Reply {
+        self.accept_waiting();
+        if self.pace == Pace::Real {
+            while !self.is_waiting() {
+                let ahead_ns = now.now_ns.saturating_sub(self.host_ns(now.now_ns));
+                if ahead_ns <= LEAD_NS {
+                    break;
+                }
+                self.wait(Some(Duration::from_nanos(ahead_ns)));
+            }
+        }
+        if self.leave.is_some() {
+            return Reply::Leave;
+        }
+        self.events.pop_front().map_or(Reply::Nothing, Reply::Event)
+    }
+
+    fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
+        loop {
+            self.accept_waiting();
+            let host_ns = self.host_ns(now.now_ns);
+            if self.is_waiting() {
+                let idle_ns = match self.pace {
+                    Pace::Max => 0,
+                    Pace::Real => host_ns.saturating_sub(now.now_ns),
+                };
+                return Wake::After { idle_ns };
+            }
+            match (self.pace, deadline_ns) {
+                (Pace::Max, Some(_)) => return Wake::Deadline,
+                (Pace::Real, Some(deadline_ns)) => {
+                    let left_ns = deadline_ns.saturating_sub(host_ns);
+                    if left_ns == 0 {
+                        return Wake::Deadline;
+                    }
+                    self.wait(Some(Duration::from_nanos(left_ns)));
+                }
+                (_, None) if self.input_ended => {
+                    self.leave = Some(Leave::Forsaken);
+                    return Wake::Leave;
+                }
+                (_, None) => self.wait(None),
+            }
+        }
+    }
+
+    fn output(&mut self, _: Position, output: Output<'_>) {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(output.data).and_then(|()| stdout.flush());
+        if let Err(error) = written
+            && self.leave.is_none()
+        {
+            self.leave = Some(Leave::Output(error));
+        }
+    }
+}
+
+fn print_help() {
+    let lines = [
+        "",
+        "Ctrl-A x  quit",
+        "Ctrl-A c  monitor",
+        "Ctrl-A h  this help",
+        "Ctrl-A a  send Ctrl-A to the guest",
+        "",
+    ];
+    // A message that cannot be shown is no reason to stop the guest.
+    let shown = std::io::stderr().write_all(lines.join("\r\n").as_bytes());
+    if let Err(error) = shown {
+        tracing::debug!(%error, "help");
+    }
+}
+
+/// Waits for input in a thread of its own, which ends with the process.
+fn read_input(sender: Sender<Message>) -> std::io::Result<()> {
+    let read = move || {
+        let mut stdin = std::io::stdin().lock();
+        let mut buffer = [0; 4096];
+        loop {
+            let message = match stdin.read(&mut buffer) {
+                Ok(0) => Message::EndOfInput,
+                Ok(count) => Message::Input(buffer[..count].to_vec()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::debug!(%error, "standard input");
+                    Message::EndOfInput
+                }
+            };
+            let is_last = matches!(message, Message::EndOfInput);
+            if sender.send(message).is_err() || is_last {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("input".into()).spawn(read).map(drop)
+}
+
+/// Turns SIGINT, SIGTERM and SIGHUP into messages; a second one ends the process at once.
+fn watch_signals(sender: Sender<Message>) -> std::io::Result<()> {
+    use signal_hook::{consts, iterator::Signals};
+    let mut signals = Signals::new([consts::SIGINT, consts::SIGTERM, consts::SIGHUP])?;
+    let watch = move || {
+        let mut told = false;
+        for number in signals.forever() {
+            if told || sender.send(Message::Signal(number)).is_err() {
+                terminal::restore();
+                std::process::exit(128 + number);
+            }
+            told = true;
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(watch).map(drop)
+}

@@ -1,0 +1,231 @@
+//! `riscv64-virt`: RISC-V harts on the memory map of QEMU's `virt` board, so that existing
+//! firmware, kernels and bare-metal programs run unchanged.
+//!
+//! Source of addresses and interrupt numbers: QEMU documentation, "'virt' Generic Virtual
+//! Platform", and the device trees that it generates.
+
+mod boot;
+mod device_tree;
+mod firmware;
+
+use std::sync::Arc;
+
+use emulator::{
+    devices::{
+        aclint::{Aclint, MAX_HARTS},
+        goldfish_rtc::GoldfishRtc,
+        ns16550a::Ns16550a,
+        plic::Plic,
+        sifive_test::SifiveTest,
+    },
+    loader::{ElfFile, Source},
+    machine::{
+        Image, MachineBuilder, Sink,
+        board::{Board, BoardVersion, BuildError, Built, Config},
+    },
+    memory::GuestMemory,
+};
+
+use boot::Boot;
+
+/// The memory map and the interrupt numbers.
+pub mod map {
+    /// Reset vector and what firmware needs to know.
+    pub const ROM: u64 = 0x1000;
+    /// Length of the ROM.
+    pub const ROM_BYTES: u64 = 0xf000;
+    /// Test finisher.
+    pub const TEST: u64 = 0x10_0000;
+    /// Real-time clock.
+    pub const RTC: u64 = 0x10_1000;
+    /// Core-local interruptor.
+    pub const CLINT: u64 = 0x200_0000;
+    /// Platform-level interrupt controller.
+    pub const PLIC: u64 = 0xc00_0000;
+    /// Length of the interrupt controller as the device tree states it.
+    pub const PLIC_BYTES: u64 = 0x60_0000;
+    /// Sources of the interrupt controller.
+    pub const PLIC_SOURCES: u32 = 95;
+    /// Serial port.
+    pub const UART: u64 = 0x1000_0000;
+    /// Clock of the serial port in hertz.
+    pub const UART_CLOCK_HZ: u32 = 3_686_400;
+    /// Interrupt source of the serial port.
+    pub const UART_SOURCE: u32 = 10;
+    /// Interrupt source of the real-time clock.
+    pub const RTC_SOURCE: u32 = 11;
+    /// Memory.
+    pub const RAM: u64 = 0x8000_0000;
+    /// Frequency of `time` and `mtime` in hertz.
+    pub const TIMEBASE_HZ: u32 = 10_000_000;
+    /// Nanoseconds of one tick of the time base.
+    pub const TICK_NS: u64 = 1_000_000_000 / TIMEBASE_HZ as u64;
+}
+
+/// Interrupt inputs of a hart (privileged specification, `mip`).
+const MACHINE_SOFTWARE: u32 = 3;
+const MACHINE_TIMER: u32 = 7;
+const SUPERVISOR_EXTERNAL: u32 = 9;
+const MACHINE_EXTERNAL: u32 = 11;
+
+/// What runs when nothing is given: a bare-metal guest with a prompt.
+const DEMO: &[u8] = include_bytes!("../guests/demo.elf");
+
+const LEAST_MIB: u64 = 16;
+const MOST_MIB: u64 = 64 << 10;
+
+/// The board.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Riscv64Virt;
+
+impl Board for Riscv64Virt {
+    fn name(&self) -> &'static str {
+        "riscv64-virt"
+    }
+
+    fn about(&self) -> &'static str {
+        "RISC-V harts on the memory map of QEMU's virt board"
+    }
+
+    fn versions(&self) -> &'static [BoardVersion] {
+        &[BoardVersion { version: "1.0", about: "the first" }]
+    }
+
+    fn console(&self) -> &'static str {
+        "soc/uart0"
+    }
+
+    fn build(&self, version: &BoardVersion, config: &Config) -> Result<Built, BuildError> {
+        check(config)?;
+        let ram_end = map::RAM + config.memory_bytes;
+        let memory = GuestMemory::new(&[map::ROM..map::ROM + map::ROM_BYTES, map::RAM..ram_end])?;
+        let name = format!("{}@{}", self.name(), version.version);
+        let mut builder = MachineBuilder::new(&name, memory, config.step_ps, config.quantum);
+        add_devices(&mut builder, config.cpus);
+        let boot = Boot::read(config)?;
+        let device_tree = place(&mut builder, config, boot)?;
+        for hart in 0..config.cpus {
+            builder.hart(processor::hart(hart, config));
+        }
+        Ok(Built { machine: builder.build(), device_tree })
+    }
+}
+
+fn check(config: &Config) -> Result<(), BuildError> {
+    let board = Riscv64Virt.name();
+    let option = |option, value: String, expected: String| {
+        Err(BuildError::Option { board, option, value, expected })
+    };
+    if config.cpus == 0 || config.cpus as usize > MAX_HARTS {
+        return option("cpus", config.cpus.to_string(), format!("1 to {MAX_HARTS}"));
+    }
+    let mib = config.memory_bytes >> 20;
+    if !config.memory_bytes.is_multiple_of(1 << 20) || !(LEAST_MIB..=MOST_MIB).contains(&mib) {
+        let value = format!("{} bytes", config.memory_bytes);
+        return option("memory", value, format!("{LEAST_MIB}M to {}G", MOST_MIB >> 10));
+    }
+    for (option, given) in [("initrd", config.initrd.is_some()), ("append", !config.append.is_empty())]
+    {
+        if given && config.kernel.is_none() {
+            return Err(BuildError::Lacking { option, needed: "kernel" });
+        }
+    }
+    Ok(())
+}
+
+fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
+    let harts = cpus as usize;
+    let test = builder.device("soc/test", Box::new(SifiveTest::default()));
+    let rtc = builder.device("soc/rtc", Box::new(GoldfishRtc::default()));
+    let clint = builder.device("soc/clint", Box::new(Aclint::new(harts, map::TICK_NS)));
+    let plic = builder.device("soc/plic", Box::new(Plic::new(2 * harts)));
+    let uart = builder.device("soc/uart0", Box::new(Ns16550a::default()));
+    for (device, base) in [
+        (test, map::TEST),
+        (rtc, map::RTC),
+        (clint, map::CLINT),
+        (plic, map::PLIC),
+        (uart, map::UART),
+    ] {
+        builder.map(device, 0, base);
+    }
+    builder.wire(uart, 0, Sink::Device { device: plic, line: map::UART_SOURCE });
+    builder.wire(rtc, 0, Sink::Device { device: plic, line: map::RTC_SOURCE });
+    for (hart, first) in (0..harts).zip((0..).step_by(2)) {
+        builder.wire(clint, first, Sink::Hart { hart, line: MACHINE_SOFTWARE });
+        builder.wire(clint, first + 1, Sink::Hart { hart, line: MACHINE_TIMER });
+        builder.wire(plic, first, Sink::Hart { hart, line: MACHINE_EXTERNAL });
+        builder.wire(plic, first + 1, Sink::Hart { hart, line: SUPERVISOR_EXTERNAL });
+    }
+}
+
+/// Places all images and returns the device tree.
+fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Vec<u8>, BuildError> {
+    let tree_contents = |initrd| device_tree::Contents {
+        cpus: config.cpus,
+        memory_bytes: config.memory_bytes,
+        isa: processor::ISA,
+        mmu: processor::MMU,
+        bootargs: &config.append,
+        initrd,
+    };
+    // The tree lies at the end of memory and the initial file system below it; the length of the
+    // tree does not depend on where that is.
+    let ram_end = map::RAM + config.memory_bytes;
+    let draft = match &boot.device_tree {
+        Some(given) => given.bytes.len(),
+        None => device_tree::write(&tree_contents(boot.initrd.as_ref().map(|_| (0, 0))))?.bytes.len(),
+    };
+    let tree_at = (ram_end - draft as u64) & !0x1f_ffff;
+    let initrd = boot.initrd.as_ref().map(|initrd| {
+        let bytes = initrd.bytes.len() as u64;
+        let start = tree_at.saturating_sub(bytes) & !0xfff;
+        (start, start + bytes)
+    });
+    for image in boot.images {
+        builder.image(image)?;
+    }
+    if let (Some((start, _)), Some(initrd)) = (initrd, boot.initrd) {
+        builder.image(Image::new("initrd", start, initrd.bytes))?;
+    }
+    let (tree, seed_at) = match boot.device_tree {
+        Some(given) => (given.bytes, None),
+        None => {
+            let tree = device_tree::write(&tree_contents(initrd))?;
+            (tree.bytes, Some(tree.seed_at))
+        }
+    };
+    let bytes: Arc<[u8]> = tree.clone().into();
+    builder.image(Image { name: "device tree".into(), addr: tree_at, bytes, seed_at })?;
+    let vector = firmware::reset_vector(boot.entry, tree_at, boot.next);
+    builder.image(Image::new("reset vector", map::ROM, vector))?;
+    Ok(tree)
+}
+
+/// The embedded guest as a file.
+fn demo() -> Source {
+    Source { role: "demo guest", path: "(built in)".into(), bytes: DEMO.to_vec() }
+}
+
+/// An executable for this board.
+fn executable(source: &Source, memory_bytes: u64) -> Result<ElfFile, BuildError> {
+    const EM_RISCV: u16 = 243;
+    Ok(ElfFile::read(source, EM_RISCV, "RISC-V", memory_bytes)?)
+}
+
+/// The one place that knows which processor the board has.
+mod processor {
+    use emulator::{machine::board::Config, vcpu::Vcpu};
+
+    use super::map;
+
+    /// What the device tree says of the instruction set.
+    pub(super) const ISA: &str = "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicsr_zifencei_zihpm_zfhmin_zba_zbb_zbs_svinval_svpbmt";
+    /// The widest paging mode.
+    pub(super) const MMU: &str = "riscv,sv39";
+
+    pub(super) fn hart(number: u32, config: &Config) -> Box<dyn Vcpu> {
+        let _ = (number, config, map::ROM, map::TICK_NS);
+        todo!()
+    }
+}
