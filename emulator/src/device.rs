@@ -20,6 +20,8 @@
 
 pub mod bench;
 
+use vmstate::Instance;
+
 use crate::{bus::Width, door::PowerOn, memory::GuestMemory};
 
 /// A stretch of a device's registers that the board maps somewhere.
@@ -165,13 +167,15 @@ pub trait External {
     fn receive(&mut self, io: &mut Io<'_>, kind: &str, data: &[u8]) -> bool;
 }
 
-/// A device: the abilities it has, and its power-on state.
-pub trait Device: Send {
+/// A device: its state (`#[derive(VmState)]`) and the abilities it has.
+pub trait Device: Instance + Send {
     /// The device's name in its manual, such as `ns16550a`.
     fn model(&self) -> &'static str;
 
-    /// Returns to the power-on state. Configuration and wiring stay.
-    fn reset(&mut self);
+    /// Returns to the power-on state. Configuration and wiring stay, and what a battery keeps.
+    fn power_cycle(&mut self) {
+        self.reset();
+    }
 
     /// The machine is switched on for the first time.
     fn power_on(&mut self, _: &PowerOn) {}

@@ -13,12 +13,15 @@ mod pages;
 
 pub use pages::{FAN, PageTree};
 
+use vmstate::VmState;
+
 /// Odd constants of the mixing steps (the fractional parts of the golden ratio and of sqrt 2).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const ROOT_TWO: u64 = 0x6a09_e667_f3bc_c909;
 
 /// A rolling hash over the course of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(VmState, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[vmstate(version = 1, name = "transcript")]
 pub struct Transcript(
     /// The hash so far; 0 at power-on.
     pub u64,

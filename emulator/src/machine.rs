@@ -34,6 +34,8 @@ pub use fabric::{Fabric, Mapping, Sink};
 pub use image::{Image, ImageError};
 pub use schedule::Schedule;
 
+use vmstate::{Instance, VmState, instances::Instances};
+
 use crate::{
     bus::{Bus, BusFault, Width},
     clock::{Clock, Position},
@@ -66,8 +68,12 @@ pub enum Stop {
 }
 
 /// The state of the machine itself, beside harts, devices and memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, PartialEq, Eq)]
+#[vmstate(version = 1, name = "machine")]
 pub struct MachineState {
+    /// Virtual picoseconds of one step.
+    #[vmstate(equal)]
+    pub step_ps: u64,
     /// Whose turn it is.
     pub schedule: Schedule,
     /// Exit code once the machine is off.
@@ -175,6 +181,33 @@ impl Machine {
     /// [`Machine::rewire`] must follow.
     pub fn set_state(&mut self, state: MachineState, position: Position) {
         self.state = state;
+        self.clock.position = position;
+    }
+
+    /// Everything that is saved, but RAM and the position: the machine's own state, harts, devices.
+    #[must_use]
+    pub fn instances(&self) -> Instances<&dyn Instance> {
+        let mut instances = Instances::new();
+        instances.add("machine", &self.state as &dyn Instance);
+        for (path, device) in self.fabric.instances() {
+            instances.add(path, device);
+        }
+        instances
+    }
+
+    /// The same, to load state. [`Machine::rewire`] must follow.
+    #[must_use]
+    pub fn instances_mut(&mut self) -> Instances<&mut dyn Instance> {
+        let mut instances = Instances::new();
+        instances.add("machine", &mut self.state as &mut dyn Instance);
+        for (path, device) in self.fabric.instances_mut() {
+            instances.add(path, device);
+        }
+        instances
+    }
+
+    /// Moves the timeline, as the last act but one of a restore; [`Machine::rewire`] must follow.
+    pub fn set_position(&mut self, position: Position) {
         self.clock.position = position;
     }
 

@@ -8,6 +8,8 @@
 //! clock that every hart's `time` shows, so writes are ignored and reported. The timer line of a
 //! hart is a pure function of `mtime` and `mtimecmp`; no timer has to be kept.
 
+use vmstate::VmState;
+
 use crate::{
     bus::Width,
     device::{Device, Io, LineOutputs, Mmio, Region, Timed},
@@ -22,14 +24,19 @@ const MTIMECMP: u64 = 0x4000;
 const MTIME: u64 = 0xbff8;
 
 /// The interruptor. Output line `2 n`: software interrupt of hart `n`; line `2 n + 1`: its timer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, PartialEq, Eq)]
+#[vmstate(version = 1, name = "riscv-aclint")]
 pub struct Aclint {
-    /// Configuration: harts that are there.
+    /// Harts that are there.
+    #[vmstate(skip("configuration of the board"))]
     harts: usize,
-    /// Configuration: nanoseconds of one tick of `mtime`.
+    /// Nanoseconds of one tick of `mtime`.
+    #[vmstate(skip("configuration of the board"))]
     tick_ns: u64,
     /// Software interrupt pending, one bit a hart.
     msip: u8,
+    /// The specification leaves it undefined at reset; all ones never fires.
+    #[vmstate(default = [u64::MAX; MAX_HARTS])]
     mtimecmp: [u64; MAX_HARTS],
 }
 
@@ -39,7 +46,6 @@ impl Aclint {
     #[must_use]
     pub fn new(harts: usize, tick_ns: u64) -> Self {
         assert!(harts <= MAX_HARTS && tick_ns > 0, "{harts} harts, {tick_ns} ns");
-        // The specification leaves mtimecmp undefined at reset; all ones never fires.
         Self { harts, tick_ns, msip: 0, mtimecmp: [u64::MAX; MAX_HARTS] }
     }
 
@@ -68,10 +74,6 @@ impl Aclint {
 impl Device for Aclint {
     fn model(&self) -> &'static str {
         "riscv-aclint"
-    }
-
-    fn reset(&mut self) {
-        *self = Self::new(self.harts, self.tick_ns);
     }
 
     fn mmio(&mut self) -> Option<&mut dyn Mmio> {

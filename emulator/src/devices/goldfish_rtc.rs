@@ -6,6 +6,8 @@
 //! The clock is virtual time plus an offset. The offset is fixed when the machine is switched on
 //! (the base comes through the door) and changes when the guest sets the clock.
 
+use vmstate::{Instance, VmState};
+
 use crate::{
     bus::Width,
     device::{Device, Io, LineOutputs, Mmio, Region, Timed},
@@ -33,7 +35,8 @@ pub const ALARM_STATUS: u64 = 0x18;
 pub const CLEAR_INTERRUPT: u64 = 0x1c;
 
 /// The real-time clock. Output line 0: the alarm's interrupt.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, Default, PartialEq, Eq)]
+#[vmstate(version = 1, name = "goldfish-rtc")]
 pub struct GoldfishRtc {
     /// Nanoseconds since 1970 at virtual time zero, modulo 2^64. Battery-backed: a reset keeps it.
     base_ns: u64,
@@ -66,8 +69,10 @@ impl Device for GoldfishRtc {
         "goldfish-rtc"
     }
 
-    fn reset(&mut self) {
-        *self = Self { base_ns: self.base_ns, ..Self::default() };
+    fn power_cycle(&mut self) {
+        let base_ns = self.base_ns;
+        self.reset();
+        self.base_ns = base_ns;
     }
 
     fn power_on(&mut self, outside: &PowerOn) {
@@ -222,7 +227,7 @@ mod tests {
         bench.set_now_ns(1_000);
         bench.write(TIME_HIGH, Width::Word, 1);
         bench.write(TIME_LOW, Width::Word, 2);
-        bench.device.reset();
+        bench.device.power_cycle();
         bench.set_now_ns(1_005);
         assert_eq!(bench.read(TIME_LOW, Width::Word), 7);
         assert_eq!(bench.read(TIME_HIGH, Width::Word), 1);

@@ -14,6 +14,8 @@
 
 use std::collections::VecDeque;
 
+use vmstate::VmState;
+
 use crate::{
     bus::Width,
     device::{Device, External, Io, LineOutputs, Mmio, Region, Timed},
@@ -72,20 +74,24 @@ const WIRE_BYTES: usize = 0x1_0000;
 pub const CLOCK_HZ: u64 = 3_686_400;
 
 /// The serial port. Output line 0: its interrupt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, PartialEq, Eq)]
+#[vmstate(version = 1, name = "ns16550a")]
 pub struct Ns16550a {
     ier: u8,
     fcr: u8,
     lcr: u8,
     mcr: u8,
     scr: u8,
+    #[vmstate(default = 2)]
     divisor: u16,
     /// Overrun since the last read of LSR.
     overrun: bool,
     /// The transmitter became empty and the guest has not yet been told.
     empty_pending: bool,
+    #[vmstate(max_len = 16)]
     receiver: VecDeque<u8>,
     /// Bytes that have come and found no room in the receiver.
+    #[vmstate(max_len = 0x1_0000)]
     wire: VecDeque<u8>,
     /// Virtual time at which bytes below the trigger level time out.
     timeout_at_ns: Option<u64>,
@@ -94,20 +100,7 @@ pub struct Ns16550a {
 
 impl Default for Ns16550a {
     fn default() -> Self {
-        Self {
-            ier: 0,
-            fcr: 0,
-            lcr: 0,
-            mcr: 0,
-            scr: 0,
-            divisor: 2,
-            overrun: false,
-            empty_pending: false,
-            receiver: VecDeque::new(),
-            wire: VecDeque::new(),
-            timeout_at_ns: None,
-            timed_out: false,
-        }
+        vmstate::fresh()
     }
 }
 
@@ -195,10 +188,6 @@ impl Ns16550a {
 impl Device for Ns16550a {
     fn model(&self) -> &'static str {
         "ns16550a"
-    }
-
-    fn reset(&mut self) {
-        *self = Self::default();
     }
 
     fn mmio(&mut self) -> Option<&mut dyn Mmio> {

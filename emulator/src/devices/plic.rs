@@ -9,6 +9,8 @@
 //! Outputs are a pure function of state, so no line is kept. The levels of the inputs are kept; the
 //! machine presents them anew after a reset and a restore.
 
+use vmstate::VmState;
+
 use crate::{
     bus::Width,
     device::{Device, Io, LineInputs, LineOutputs, Mmio, Region},
@@ -30,18 +32,22 @@ const CONTEXT: u64 = 0x20_0000;
 const CONTEXT_STRIDE: u64 = 0x1000;
 
 /// What one context has programmed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Context {
+#[derive(VmState, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[vmstate(version = 1, name = "sifive-plic-context")]
+pub struct Context {
     enabled: [u32; WORDS],
     threshold: u8,
 }
 
 /// The controller. Input line `n`: source `n`; output line `n`: context `n`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, PartialEq, Eq)]
+#[vmstate(version = 1, name = "sifive-plic")]
 pub struct Plic {
-    /// Configuration: contexts that are there.
+    /// Contexts that are there.
+    #[vmstate(skip("configuration of the board"))]
     contexts: usize,
-    /// Configuration: the registers.
+    /// The registers.
+    #[vmstate(skip("configuration of the board"))]
     region: Region,
     priority: [u8; SOURCES],
     /// Levels of the input lines.
@@ -150,10 +156,6 @@ impl Plic {
 impl Device for Plic {
     fn model(&self) -> &'static str {
         "sifive-plic"
-    }
-
-    fn reset(&mut self) {
-        *self = Self::new(self.contexts);
     }
 
     fn mmio(&mut self) -> Option<&mut dyn Mmio> {

@@ -4,6 +4,8 @@
 //! Source: SiFive E31/U54 core-complex manuals ("Test Finisher"), and the `sifive,test1` and
 //! `syscon-*` device-tree bindings.
 
+use vmstate::VmState;
+
 use crate::{
     bus::Width,
     device::{Device, Io, Mmio, PowerRequest, Region},
@@ -20,15 +22,14 @@ pub const PASS: u32 = 0x5555;
 pub const RESET: u32 = 0x7777;
 
 /// The test finisher. It has no state: what is written takes effect after the instruction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, Default, PartialEq, Eq)]
+#[vmstate(version = 1, name = "sifive-test")]
 pub struct SifiveTest {}
 
 impl Device for SifiveTest {
     fn model(&self) -> &'static str {
         "sifive-test"
     }
-
-    fn reset(&mut self) {}
 
     fn mmio(&mut self) -> Option<&mut dyn Mmio> {
         Some(self)

@@ -66,6 +66,7 @@ impl MachineBuilder {
     pub fn build(mut self) -> Machine {
         self.fabric.seal();
         let state = MachineState {
+            step_ps: self.clock.step_ps,
             schedule: Schedule::new(self.harts.len(), self.quantum),
             off: None,
             seed: [0; 32],

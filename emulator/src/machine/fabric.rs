@@ -5,6 +5,8 @@
 //! wiring order ([`Fabric::rewire`]) settles all lines in one pass, after a reset as after a
 //! restore. Lines of harts are collected and driven between slices.
 
+use vmstate::Instance;
+
 use crate::{
     bus::{BusFault, Width},
     device::{Device, Effect, Io, Region},
@@ -177,6 +179,19 @@ impl Fabric {
         &mut *self.slots[device].device
     }
 
+    /// Instance paths and states of the devices, by number.
+    pub fn instances(&self) -> impl Iterator<Item = (&str, &dyn Instance)> {
+        self.slots.iter().map(|slot| (slot.path.as_str(), &*slot.device as &dyn Instance))
+    }
+
+    /// The same, to load state. [`Fabric::rewire`] must follow.
+    pub fn instances_mut(&mut self) -> impl Iterator<Item = (&str, &mut dyn Instance)> {
+        self.slots.iter_mut().map(|slot| {
+            let Slot { path, device, .. } = slot;
+            (path.as_str(), &mut **device as &mut dyn Instance)
+        })
+    }
+
     fn decode(&self, addr: u64, width: Width) -> Result<(Mapping, u64), BusFault> {
         let after = self.mappings.partition_point(|mapping| mapping.base <= addr);
         let index = after.checked_sub(1).ok_or(BusFault::Unmapped)?;
@@ -336,7 +351,7 @@ impl Fabric {
     pub(super) fn reset(&mut self) {
         self.effects.clear();
         for slot in &mut self.slots {
-            slot.device.reset();
+            slot.device.power_cycle();
         }
     }
 }

@@ -1,15 +1,20 @@
 //! Whose turn it is: round robin with a fixed quantum, decided from state alone.
 
+use vmstate::VmState;
+
 /// The turn of the harts. Saved with the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, PartialEq, Eq)]
+#[vmstate(version = 1, name = "schedule")]
 pub struct Schedule {
-    /// Configuration: steps of one turn.
+    /// Steps of one turn.
+    #[vmstate(equal)]
     pub quantum: u64,
     /// The hart whose turn it is.
     pub cursor: u32,
     /// Steps left of its turn.
     pub quantum_left: u64,
     /// Steps that each hart has taken since power-on; a reset keeps them.
+    #[vmstate(max_len = 64)]
     pub hart_steps: Vec<u64>,
 }
 
