@@ -105,7 +105,7 @@ impl Board for Riscv64Virt {
         let boot = Boot::read(config)?;
         let device_tree = place(&mut builder, config, boot)?;
         for hart in 0..config.cpus {
-            builder.hart(processor::hart(hart, config));
+            builder.hart(processor::hart(hart));
         }
         Ok(Built { machine: builder.build(), device_tree })
     }
@@ -124,7 +124,8 @@ fn check(config: &Config) -> Result<(), BuildError> {
         let value = format!("{} bytes", config.memory_bytes);
         return option("memory", value, format!("{LEAST_MIB}M to {}G", MOST_MIB >> 10));
     }
-    for (option, given) in [("initrd", config.initrd.is_some()), ("append", !config.append.is_empty())]
+    for (option, given) in
+        [("initrd", config.initrd.is_some()), ("append", !config.append.is_empty())]
     {
         if given && config.kernel.is_none() {
             return Err(BuildError::Lacking { option, needed: "kernel" });
@@ -161,11 +162,12 @@ fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
 
 /// Places all images and returns the device tree.
 fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Vec<u8>, BuildError> {
+    let isa = processor::isa();
     let tree_contents = |initrd| device_tree::Contents {
         cpus: config.cpus,
         memory_bytes: config.memory_bytes,
-        isa: processor::ISA,
-        mmu: processor::MMU,
+        isa: &isa,
+        mmu: processor::mmu(),
         bootargs: &config.append,
         initrd,
     };
@@ -174,7 +176,9 @@ fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Ve
     let ram_end = map::RAM + config.memory_bytes;
     let draft = match &boot.device_tree {
         Some(given) => given.bytes.len(),
-        None => device_tree::write(&tree_contents(boot.initrd.as_ref().map(|_| (0, 0))))?.bytes.len(),
+        None => {
+            device_tree::write(&tree_contents(boot.initrd.as_ref().map(|_| (0, 0))))?.bytes.len()
+        }
     };
     let tree_at = (ram_end - draft as u64) & !0x1f_ffff;
     let initrd = boot.initrd.as_ref().map(|initrd| {
@@ -215,17 +219,53 @@ fn executable(source: &Source, memory_bytes: u64) -> Result<ElfFile, BuildError>
 
 /// The one place that knows which processor the board has.
 mod processor {
-    use emulator::{machine::board::Config, vcpu::Vcpu};
+    use emulator::{
+        isa::riscv::{Configuration, Features, Hart},
+        vcpu::Vcpu,
+    };
 
     use super::map;
 
-    /// What the device tree says of the instruction set.
-    pub(super) const ISA: &str = "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicsr_zifencei_zihpm_zfhmin_zba_zbb_zbs_svinval_svpbmt";
-    /// The widest paging mode.
-    pub(super) const MMU: &str = "riscv,sv39";
+    /// What the processors of the board can do.
+    pub(super) const FEATURES: Features = Features::RVA22S64;
 
-    pub(super) fn hart(number: u32, config: &Config) -> Box<dyn Vcpu> {
-        let _ = (number, config, map::ROM, map::TICK_NS);
-        todo!()
+    pub(super) fn hart(number: u32) -> Box<dyn Vcpu> {
+        let configuration = Configuration {
+            hart: u64::from(number),
+            features: FEATURES,
+            reset_pc: map::ROM,
+            tick_ns: map::TICK_NS,
+        };
+        Box::new(Hart::new(configuration))
+    }
+
+    /// The instruction set as the device tree states it (binding `riscv,isa`): single letters
+    /// first, then the named extensions.
+    pub(super) fn isa() -> String {
+        let has = |feature| FEATURES.contains(feature);
+        let mut isa = "rv64i".to_owned();
+        for (feature, letter) in [
+            (Features::M, 'm'),
+            (Features::A, 'a'),
+            (Features::F, 'f'),
+            (Features::D, 'd'),
+            (Features::C, 'c'),
+        ] {
+            isa.extend(has(feature).then_some(letter));
+        }
+        isa.push_str("_zicntr_zicsr_zifencei_zihpm");
+        for (name, feature) in FEATURES.iter_names() {
+            // A paging mode is no extension of its own: `mmu-type` tells it.
+            if name.len() > 1 && feature != Features::SV48 {
+                isa.push('_');
+                isa.push_str(&name.to_lowercase());
+            }
+        }
+        isa
+    }
+
+    /// The widest paging mode (binding `mmu-type`).
+    pub(super) fn mmu() -> &'static str {
+        if FEATURES.contains(Features::SV48) { "riscv,sv48" } else { "riscv,sv39" }
     }
 }

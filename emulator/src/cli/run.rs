@@ -238,7 +238,8 @@ mod tests {
         for (text, bytes) in [("512M", Some(512 << 20)), ("2G", Some(2 << 30)), ("64", Some(64))] {
             assert_eq!(parse_size(text).ok(), bytes, "{text}");
         }
-        for (text, time_ps) in [("1ns", Some(1_000)), ("500ps", Some(500)), ("2us", Some(2_000_000))]
+        for (text, time_ps) in
+            [("1ns", Some(1_000)), ("500ps", Some(500)), ("2us", Some(2_000_000))]
         {
             assert_eq!(parse_time(text).ok(), time_ps, "{text}");
         }

@@ -47,9 +47,7 @@ impl Boot {
         let firmware = match config.bios.as_deref() {
             Some(path) if path == Path::new("none") => None,
             Some(path) => Some(read_program("firmware", path, limit)?),
-            None if next.is_some() => {
-                Some(read_program("firmware", &find_firmware()?, limit)?)
-            }
+            None if next.is_some() => Some(read_program("firmware", &find_firmware()?, limit)?),
             None => Some(program_of("demo guest", &demo(), limit)?),
         };
         let entry = match (firmware, next) {
