@@ -10,10 +10,8 @@ pub(super) struct Next {
     pub(super) addr: u64,
 }
 
-/// Offsets within the ROM.
+/// Offset of the words within the ROM.
 const ENTRY_AT: usize = 0x18;
-const TREE_AT: usize = 0x20;
-const DYNAMIC_AT: usize = 0x28;
 
 /// `OSBI` as a number.
 const DYNAMIC_MAGIC: u64 = 0x4942_534f;
@@ -24,10 +22,10 @@ const SUPERVISOR: u64 = 1;
 pub(super) fn reset_vector(entry: u64, tree_at: u64, next: Option<Next>) -> Vec<u8> {
     let code: [u32; 6] = [
         0x0000_0297, // auipc t0, 0
-        0x0282_8613, // addi  a2, t0, DYNAMIC_AT
+        0x0282_8613, // addi  a2, t0, 0x28
         0xf140_2573, // csrr  a0, mhartid
-        0x0202_b583, // ld    a1, TREE_AT(t0)
-        0x0182_b283, // ld    t0, ENTRY_AT(t0)
+        0x0202_b583, // ld    a1, 0x20(t0): the device tree
+        0x0182_b283, // ld    t0, 0x18(t0): the entry
         0x0002_8067, // jr    t0
     ];
     let mut rom: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -48,8 +46,8 @@ mod tests {
         let rom = reset_vector(0x8000_0000, 0x9fe0_0000, Some(Next { addr: 0x8020_0000 }));
         let word = |at: usize| u64::from_le_bytes(rom[at..at + 8].try_into().expect("8 bytes"));
         assert_eq!(word(ENTRY_AT), 0x8000_0000);
-        assert_eq!(word(TREE_AT), 0x9fe0_0000);
-        let dynamic: Vec<u64> = (0..6).map(|index| word(DYNAMIC_AT + 8 * index)).collect();
+        assert_eq!(word(0x20), 0x9fe0_0000);
+        let dynamic: Vec<u64> = (0..6).map(|index| word(0x28 + 8 * index)).collect();
         assert_eq!(dynamic, [0x4942_534f, 2, 0x8020_0000, 1, 0, 0]);
     }
 }
