@@ -105,7 +105,7 @@ impl Board for Riscv64Virt {
         let boot = Boot::read(config)?;
         let device_tree = place(&mut builder, config, boot)?;
         for hart in 0..config.cpus {
-            builder.hart(processor::hart(hart));
+            builder.hart(config.equip(processor::hart(hart))?);
         }
         Ok(Built { machine: builder.build(), device_tree })
     }
@@ -219,24 +219,21 @@ fn executable(source: &Source, memory_bytes: u64) -> Result<ElfFile, BuildError>
 
 /// The one place that knows which processor the board has.
 mod processor {
-    use emulator::{
-        isa::riscv::{Configuration, Features, Hart},
-        vcpu::Vcpu,
-    };
+    use emulator::isa::riscv::{Configuration, Features, Hart};
 
     use super::map;
 
     /// What the processors of the board can do.
     pub(super) const FEATURES: Features = Features::RVA22S64;
 
-    pub(super) fn hart(number: u32) -> Box<dyn Vcpu> {
+    pub(super) fn hart(number: u32) -> Hart {
         let configuration = Configuration {
             hart: u64::from(number),
             features: FEATURES,
             reset_pc: map::ROM,
             tick_ns: map::TICK_NS,
         };
-        Box::new(Hart::new(configuration))
+        Hart::new(configuration)
     }
 
     /// The instruction set as the device tree states it (binding `riscv,isa`): single letters

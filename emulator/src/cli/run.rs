@@ -221,6 +221,11 @@ fn print_stats(machine: &Machine, elapsed: std::time::Duration) {
     for (hart, steps) in machine.state().schedule.hart_steps.iter().enumerate() {
         eprintln!("hart{hart}          {steps} steps");
     }
+    for (hart, report) in machine.harts().iter().map(|hart| hart.report()).enumerate() {
+        if let Some(report) = report {
+            eprintln!("hart{hart} engine: {report}");
+        }
+    }
     eprintln!("transcript     {:016x}", machine.moment().transcript);
 }
 

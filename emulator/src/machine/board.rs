@@ -4,7 +4,13 @@
 use std::path::PathBuf;
 
 use super::{Image, ImageError, Machine};
-use crate::{loader::LoaderError, memory::MemoryError};
+use crate::{
+    isa::guest::Guest,
+    loader::LoaderError,
+    memory::MemoryError,
+    translate::{EngineConfig, TranslatorError, equip},
+    vcpu::Vcpu,
+};
 
 /// What runs the guest's instructions. It never changes what the guest computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -68,6 +74,25 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// A processor with the engine that was asked for.
+    ///
+    /// # Errors
+    /// [`BuildError::Translator`] when the translator was asked for and this host cannot have it.
+    pub fn equip<G: Guest + Vcpu>(&self, guest: G) -> Result<Box<dyn Vcpu>, BuildError> {
+        let threshold = |default: u32| EngineConfig {
+            threshold: self.jit_threshold.unwrap_or(default),
+            ..EngineConfig::default()
+        };
+        let (config, required) = match self.engine {
+            Engine::Interpreter => (None, false),
+            Engine::Jit => (Some(threshold(1)), true),
+            Engine::Auto => (Some(threshold(EngineConfig::default().threshold)), false),
+        };
+        Ok(equip(Box::new(guest), config, required)?)
+    }
+}
+
 /// Why a machine cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -77,6 +102,9 @@ pub enum BuildError {
     /// Something does not fit into memory.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The host cannot have the translator.
+    #[error("--engine jit: {0}; --engine auto does without")]
+    Translator(#[from] TranslatorError),
     /// The host refuses the memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
