@@ -95,10 +95,17 @@ pub(crate) enum Presence {
 pub(crate) struct Convert {
     pub(crate) from: Type,
     pub(crate) until: Number,
-    pub(crate) up: Expr,
-    pub(crate) down: Expr,
+    pub(crate) by: ConvertBy,
     pub(crate) max_len: Vec<Expr>,
     pub(crate) span: Span,
+}
+
+/// How a value of a former kind is led to its successor and back.
+pub(crate) enum ConvertBy {
+    /// `convert(.., up = path, down = path)`.
+    Paths { up: Expr, down: Expr },
+    /// `former_flags(until = N, NAME = bit, ..)`: by name.
+    Flags(Vec<(Ident, Number)>),
 }
 
 impl Field {

@@ -6,13 +6,16 @@ use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Ident, LitInt, LitStr, Member, Token, Type};
 
-use crate::ast::{Body, Convert, DefaultValue, Field, Input, Number, Presence, Role, Variant};
+use crate::ast::{
+    Body, Convert, ConvertBy, DefaultValue, Field, Input, Number, Presence, Role, Variant,
+};
 use crate::errors::Errors;
 
 const TYPE_WORDS: &str = "`version`, `min_version`, `name`, `semantic(revision, since)`, \
     `removed(field: Type, since, until, default)`, `pre_save`, `post_load`, `wired`, `lock`, `crate`";
 const FIELD_WORDS: &str = "`since`, `default`, `when`, `subsection(needed)`, `alias(\"old\", until)`, \
-    `convert(from, until, up, down)`, `equal`, `validate`, `flags(NAME = bit)`, `max_len`, \
+    `convert(from, until, up, down)`, `equal`, `validate`, `flags(NAME = bit)`, \
+    `former_flags(until, NAME = bit)`, `max_len`, \
     `skip(\"why\")`, `cache(rebuild)`";
 const VARIANT_WORDS: &str = "`id`, `name`, `since`, `default`";
 
@@ -61,7 +64,7 @@ fn each(
     errors: &mut Errors,
     mut read: impl FnMut(&ParseNestedMeta<'_>) -> syn::Result<()>,
 ) {
-    const REPEATABLE: [&str; 4] = ["removed", "semantic", "alias", "convert"];
+    const REPEATABLE: [&str; 5] = ["removed", "semantic", "alias", "convert", "former_flags"];
     let mut seen: Vec<String> = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("vmstate")) {
         let result = attr.parse_nested_meta(|meta| {
@@ -246,6 +249,10 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
                 return Err(meta.error("write `flags(NAME = bit, ..)`"));
             }
         }
+        "former_flags" => {
+            let step = former_flags(field, meta)?;
+            field.converts.push(step);
+        }
         "skip" => {
             skip_reason(meta)?;
             field.role = Role::Skip;
@@ -330,6 +337,22 @@ fn alias(meta: &ParseNestedMeta<'_>) -> syn::Result<(LitStr, Number)> {
     })
 }
 
+fn former_flags(field: &Field, meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
+    let usage = "write `former_flags(until = LAST_VERSION_WITH_THEM, NAME = bit, ..)`";
+    let (mut until, mut flags) = (None, Vec::new());
+    meta.parse_nested_meta(|inner| {
+        if inner.path.is_ident("until") {
+            until = Some(number(&inner)?);
+        } else {
+            flags.push((inner.path.require_ident()?.clone(), number(&inner)?));
+        }
+        Ok(())
+    })?;
+    let until = until.ok_or_else(|| meta.error(usage))?;
+    let (from, by, span) = (field.ty.clone(), ConvertBy::Flags(flags), meta.path.span());
+    Ok(Convert { from, until, by, max_len: Vec::new(), span })
+}
+
 fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
     let usage =
         "write `convert(from = OldType, until = LAST_VERSION_WITH_IT, up = path, down = path)`";
@@ -349,7 +372,8 @@ fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
     }
     match (from, until, up, down) {
         (Some(from), Some(until), Some(up), Some(down)) => {
-            Ok(Convert { from, until, up, down, max_len: max, span: meta.path.span() })
+            let by = ConvertBy::Paths { up, down };
+            Ok(Convert { from, until, by, max_len: max, span: meta.path.span() })
         }
         _ => Err(meta.error(usage)),
     }

@@ -5,10 +5,10 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, GenericParam, Type};
 
-use crate::ast::{Body, DefaultValue, Field, Input, Presence, in_wire_order};
+use crate::ast::{Body, ConvertBy, DefaultValue, Field, Input, Number, Presence, in_wire_order};
 
 /// `impl VmState`.
-pub(crate) fn vmstate_impl(input: &Input) -> TokenStream {
+pub(crate) fn vmstate_impl(input: &Input, lock: &crate::lock::Lock) -> TokenStream {
     let krate = &input.krate;
     let ident = &input.ident;
     let name = &input.name;
@@ -49,6 +49,7 @@ pub(crate) fn vmstate_impl(input: &Input) -> TokenStream {
             quote!(Enum(&[#(#variants),*]))
         }
     };
+    let released = lock.released(input);
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     quote! {
         #[automatically_derived]
@@ -60,7 +61,7 @@ pub(crate) fn vmstate_impl(input: &Input) -> TokenStream {
                 version_min: #version_min,
                 semantics: &[#(#semantics),*],
                 shape: #krate::define::ShapeDef::#shape,
-                released: &[],
+                released: #released,
             };
         }
     }
@@ -83,9 +84,9 @@ pub(crate) fn as_field(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStrea
 }
 
 /// The names and bits of a flags field, ascending by bit.
-pub(crate) fn flag_names(field: &Field) -> TokenStream {
+pub(crate) fn flag_names(flags: &[(syn::Ident, Number)]) -> TokenStream {
     let mut flags: Vec<(String, u32)> =
-        field.flags.iter().map(|(name, bit)| (name.to_string(), bit.value)).collect();
+        flags.iter().map(|(name, bit)| (name.to_string(), bit.value)).collect();
     flags.sort_by_key(|flag| flag.1);
     let flags = flags.iter().map(|(name, bit)| quote!((#name, #bit)));
     quote!(&[#(#flags),*])
@@ -129,7 +130,7 @@ fn kind(input: &Input, field: &Field) -> TokenStream {
         let as_field = as_field(input, &field.ty, &field.max_len);
         return quote!(#as_field::KIND);
     }
-    let (krate, ty, names) = (&input.krate, &field.ty, flag_names(field));
+    let (krate, ty, names) = (&input.krate, &field.ty, flag_names(&field.flags));
     quote!(#krate::define::KindDef::Flags(<#ty as #krate::field::FlagBits>::BITS, #names))
 }
 
@@ -149,14 +150,37 @@ fn conversions(input: &Input, field: &Field) -> Vec<TokenStream> {
         .iter()
         .zip(successors)
         .map(|(step, (to, to_bounds))| {
-            let (from, up, down, until) = (&step.from, &step.up, &step.down, step.until.value);
-            let from_bounds = bounds(input, &step.max_len);
-            let kind = as_field(input, from, &step.max_len);
+            let (from, until) = (&step.from, step.until.value);
+            let (kind, up, down) = match &step.by {
+                ConvertBy::Paths { up, down } => {
+                    let from_bounds = bounds(input, &step.max_len);
+                    let kind = as_field(input, from, &step.max_len);
+                    (
+                        quote!(#kind::KIND),
+                        quote!(#convert::<#from, #from_bounds, #to, #to_bounds, _>(bytes, #up)),
+                        quote!(#convert::<#to, #to_bounds, #from, #from_bounds, _>(bytes, #down)),
+                    )
+                }
+                ConvertBy::Flags(flags) => {
+                    let later = field.converts.iter().find_map(|other| match &other.by {
+                        ConvertBy::Flags(flags) if other.until.value > until => Some(flags),
+                        _ => None,
+                    });
+                    let (old, new) = (flag_names(flags), flag_names(later.unwrap_or(&field.flags)));
+                    let moved = quote!(#krate::field::flags::moved::<#from>);
+                    let bits = quote!(<#from as #krate::field::FlagBits>::BITS);
+                    (
+                        quote!(#krate::define::KindDef::Flags(#bits, #old)),
+                        quote!(#moved(bytes, #old, #new)),
+                        quote!(#moved(bytes, #new, #old)),
+                    )
+                }
+            };
             quote_spanned!(step.span=> #krate::define::ConversionDef {
                 until: #until,
-                from: #kind::KIND,
-                up: |bytes| #convert::<#from, #from_bounds, #to, #to_bounds, _>(bytes, #up),
-                down: |bytes| #convert::<#to, #to_bounds, #from, #from_bounds, _>(bytes, #down),
+                from: #kind,
+                up: |bytes| #up,
+                down: |bytes| #down,
             })
         })
         .collect()

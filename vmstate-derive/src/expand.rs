@@ -14,14 +14,16 @@ use syn::spanned::Spanned;
 
 use crate::ast::{Body, Field, Input, Presence};
 use crate::definition::{as_field, bounds, flag_names, fresh_value, vmstate_impl};
+use crate::lock::Lock;
 
 /// The implementations of a checked type.
-pub(crate) fn expand(input: &Input) -> TokenStream {
+pub(crate) fn expand(input: &Input, lock: &Lock) -> TokenStream {
     let body = match &input.body {
         Body::Struct(fields) => structs::expand(input, fields),
         Body::Enum(variants) => enums::expand(input, variants),
     };
-    let definition = vmstate_impl(input);
+    let definition = vmstate_impl(input, lock);
+    let assertions = lock.assertions(input);
     let value = if input.is_wired() { TokenStream::new() } else { value_impl(input) };
     quote! {
         #[allow(clippy::all, clippy::pedantic, reason = "expanded code")]
@@ -29,6 +31,7 @@ pub(crate) fn expand(input: &Input) -> TokenStream {
             #body
             #value
             #definition
+            #assertions
         };
     }
 }
@@ -125,7 +128,7 @@ fn save_field(input: &Input, field: &Field, value: &TokenStream) -> TokenStream 
 }
 
 fn mask(input: &Input, field: &Field) -> TokenStream {
-    let (krate, ty, names) = (&input.krate, &field.ty, flag_names(field));
+    let (krate, ty, names) = (&input.krate, &field.ty, flag_names(&field.flags));
     quote!(const {
         #krate::field::flags::mask(<#ty as #krate::field::FlagBits>::BITS, #names)
     })

@@ -1,6 +1,6 @@
 //! The derive macro of the `vmstate` crate; its attributes are documented there.
 //!
-//! Four stages, one module each: `ast` (what the author wrote, with spans), `attr` (reading the
+//! The stages, one module each: `ast` (what the author wrote, with spans), `attr` (reading the
 //! attributes), `check` (every rule that tokens can decide), `expand` (the code). All mistakes of one
 //! type are collected and reported together; a type with mistakes still gets an implementation, so
 //! that no second error follows from the first.
@@ -12,6 +12,7 @@ mod check;
 mod definition;
 mod errors;
 mod expand;
+mod lock;
 
 use proc_macro::TokenStream;
 
@@ -22,9 +23,11 @@ pub fn derive_vmstate(input: TokenStream) -> TokenStream {
     let mut errors = errors::Errors::default();
     let mut parsed = attr::parse(&input, &mut errors);
     check::check(&parsed, &mut errors);
+    let lock = lock::Lock::read(&parsed, &mut errors);
+    lock.check(&parsed, &mut errors);
     parsed.bound_parameters();
     match errors.finish() {
-        Ok(()) => expand::expand(&parsed),
+        Ok(()) => expand::expand(&parsed, &lock),
         Err(error) => {
             let messages = error.to_compile_error();
             let stub = expand::stub(&parsed);

@@ -311,6 +311,32 @@ impl TypeDef {
         emit.hash.finish()
     }
 
+    /// Panics at compile time if any released version, or a nested type's version in the newest
+    /// one, has changed: what `vmstate::types!` asserts for each generic instance.
+    ///
+    /// # Panics
+    /// See above.
+    pub const fn assert_all_released(&self) {
+        let message = "a released version of this type changed (vmstate.lock): restore it and \
+                       raise `version`";
+        let mut version = self.version_min;
+        while version <= self.version {
+            self.assert_released(version, message);
+            version += 1;
+        }
+        if let Some(entry) = self.released_in(self.version)
+            && let ShapeDef::Struct(fields) = self.shape
+        {
+            let mut index = 0;
+            while index < fields.len() {
+                if fields[index].lives_in(self.version) {
+                    fields[index].kind.assert_versions(entry.uses, message);
+                }
+                index += 1;
+            }
+        }
+    }
+
     /// Panics at compile time if this is not the shape that was released as `version`.
     ///
     /// # Panics
@@ -556,6 +582,39 @@ impl<'a> Emit<'a> {
 }
 
 impl KindDef {
+    /// Panics at compile time if a deriving type in it is newer than `uses` says.
+    ///
+    /// # Panics
+    /// With `message`, which names the field and says what to do.
+    pub const fn assert_versions(&self, uses: &[(&str, u32)], message: &str) {
+        match self {
+            Self::Option(item) | Self::Array(item, _) | Self::Seq(item, _) | Self::Set(item, _) => {
+                item.assert_versions(uses, message)
+            }
+            Self::Map(key, value, _) => {
+                key.assert_versions(uses, message);
+                value.assert_versions(uses, message);
+            }
+            Self::Tuple(items) => {
+                let mut index = 0;
+                while index < items.len() {
+                    items[index].assert_versions(uses, message);
+                    index += 1;
+                }
+            }
+            Self::Type(nested) => {
+                let mut index = 0;
+                while index < uses.len() {
+                    if nested.is_named(uses[index].0) {
+                        assert!(nested.version == uses[index].1, "{}", message);
+                    }
+                    index += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The byte that stands for the kind in canonical bytes.
     #[must_use]
     pub const fn tag(&self) -> u8 {

@@ -14,11 +14,15 @@ pub mod inspect;
 pub mod instance;
 pub mod instances;
 pub mod json;
+pub mod lock;
+pub mod property;
 pub mod resolve;
 pub mod schema;
+mod types;
 pub mod walk;
 pub mod wire;
 
 pub use field::{Field, Value, VmState, fresh};
 pub use instance::Instance;
+pub use types::TypeEntry;
 pub use vmstate_derive::VmState;

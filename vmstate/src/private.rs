@@ -36,3 +36,18 @@ pub fn post_loaded<E: Display>(verdict: Result<(), E>, type_name: &str) -> Resul
 pub fn unknown_variant(at: &Reader<'_>, type_name: &str, id: u64) -> LoadError {
     at.error(LoadProblem::UnknownVariant { type_name: type_name.to_owned(), id })
 }
+
+pub use std::boxed::Box;
+
+/// The body of the test `vmstate_lock`.
+///
+/// # Panics
+/// If the lock and the code differ; the message says how.
+pub fn lock_test(types: &[crate::TypeEntry], path: &str) {
+    let types: Vec<_> = types.iter().map(|entry| entry.def).collect();
+    match crate::lock::verify_or_freeze(&types, std::path::Path::new(path)) {
+        Ok(frozen) if frozen.is_empty() => {}
+        Ok(frozen) => eprintln!("released: {}", frozen.join(", ")),
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -77,6 +77,34 @@ pub fn load<T: FlagBits>(mask: u64, reader: &mut Reader<'_>) -> Result<T, LoadEr
     Ok(value)
 }
 
+/// Moves the bits of one encoded value by their names.
+///
+/// # Errors
+/// A set flag that `to` has no name for.
+pub fn moved<T: FlagBits>(
+    bytes: &[u8],
+    from: &[(&str, u32)],
+    to: &[(&str, u32)],
+) -> Result<Vec<u8>, String> {
+    let mut reader = Reader::new(bytes);
+    let value = load::<T>(mask(T::BITS, from), &mut reader).map_err(|error| error.to_string())?;
+    let value = value.to_u64();
+    let mut moved = 0_u64;
+    for (name, bit) in from.iter().filter(|(_, bit)| value >> bit & 1 == 1) {
+        match to.iter().find(|(other, _)| other == name) {
+            Some((_, bit)) => moved |= 1 << bit,
+            None => return Err(format!("flag `{name}` (bit {bit}) has no place")),
+        }
+    }
+    let mut out = Vec::new();
+    if T::BITS == 8 {
+        out.push(moved.to_le_bytes()[0]);
+    } else {
+        crate::wire::put_varint(&mut out, moved);
+    }
+    Ok(out)
+}
+
 /// Makes `bitflags` types state fields, saved by the names of their flags.
 ///
 /// Flags of several bits are combinations and have no name of their own in the file.

@@ -1,0 +1,133 @@
+//! Checking a crate's types against its lock, and appending to it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Entry, LockSyntaxError, parse};
+use crate::define::TypeDef;
+
+const HEADER: &str = "# Released schemas of this crate. Append only, part of the package; see the `lock` module of vmstate.\n# Written by: VMSTATE_FREEZE=1 cargo test vmstate_lock\n";
+
+/// Why a lock could not be written or does not fit the code.
+#[derive(Debug, thiserror::Error)]
+pub enum FreezeError {
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The lock.
+        path: PathBuf,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// The lock is malformed.
+    #[error("{path}: {source}")]
+    Syntax {
+        /// The lock.
+        path: PathBuf,
+        /// Where.
+        source: LockSyntaxError,
+    },
+    /// Released versions and code differ.
+    #[error("{path} and the code differ:\n{}", .findings.join("\n"))]
+    Differs {
+        /// The lock.
+        path: PathBuf,
+        /// One a line.
+        findings: Vec<String>,
+    },
+}
+
+fn read(path: &Path) -> Result<(String, Vec<Entry>), FreezeError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(FreezeError::Io { path: path.to_owned(), source }),
+    };
+    let entries =
+        parse(&text).map_err(|source| FreezeError::Syntax { path: path.to_owned(), source })?;
+    Ok((text, entries))
+}
+
+/// Compares every released version in the lock at `path` with the code of `types`. A missing lock
+/// means that nothing was released.
+///
+/// # Errors
+/// All differences at once.
+pub fn verify(types: &[&TypeDef], path: &Path) -> Result<(), FreezeError> {
+    let (_, entries) = read(path)?;
+    let mut findings = Vec::new();
+    for entry in &entries {
+        let identity = format!("{}@{}", entry.type_name, entry.version);
+        let Some(def) = types.iter().find(|def| def.is_named(&entry.type_name)) else {
+            findings.push(format!(
+                "{identity} was released, but `vmstate::types!` lists no `{}`: renamed? write \
+                 `#[vmstate(name = \"{}\")]` on it",
+                entry.type_name, entry.type_name
+            ));
+            continue;
+        };
+        if entry.version < def.version_min {
+            continue;
+        }
+        if entry.version > def.version {
+            findings.push(format!("{identity} was released; `version` cannot go back"));
+            continue;
+        }
+        let now = Entry::of(def, entry.version);
+        if now != *entry {
+            findings.push(format!(
+                "{identity} is not what was released.\nreleased:\n{}now:\n{}",
+                entry.to_text(),
+                now.to_text()
+            ));
+        }
+    }
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(FreezeError::Differs { path: path.to_owned(), findings })
+    }
+}
+
+/// Appends the newest version of each of `types` that the lock at `path` lacks. Returns their names.
+///
+/// # Errors
+/// Those of [`verify`], before anything is written; and the file system's.
+pub fn freeze(types: &[&TypeDef], path: &Path) -> Result<Vec<String>, FreezeError> {
+    verify(types, path)?;
+    let (mut text, entries) = read(path)?;
+    if text.is_empty() {
+        HEADER.clone_into(&mut text);
+    }
+    let mut frozen = Vec::new();
+    for def in types {
+        let entry = Entry::of(def, def.version);
+        let known =
+            |other: &Entry| other.type_name == entry.type_name && other.version == entry.version;
+        if entries.iter().any(known) {
+            continue;
+        }
+        text.push('\n');
+        text.push_str(&entry.to_text());
+        frozen.push(format!("{}@{}", entry.type_name, entry.version));
+    }
+    if !frozen.is_empty() {
+        fs::write(path, text)
+            .map_err(|source| FreezeError::Io { path: path.to_owned(), source })?;
+    }
+    Ok(frozen)
+}
+
+/// What the test that [`types!`](crate::types) generates does: [`freeze`] if `VMSTATE_FREEZE` is 1 in the
+/// environment, else [`verify`].
+///
+/// # Errors
+/// As those two.
+pub fn verify_or_freeze(types: &[&TypeDef], path: &Path) -> Result<Vec<String>, FreezeError> {
+    if std::env::var("VMSTATE_FREEZE").is_ok_and(|value| value == "1") {
+        freeze(types, path)
+    } else {
+        verify(types, path).map(|()| Vec::new())
+    }
+}
