@@ -103,7 +103,7 @@ pub(crate) struct Convert {
 /// How a value of a former kind is led to its successor and back.
 pub(crate) enum ConvertBy {
     /// `convert(.., up = path, down = path)`.
-    Paths { up: Expr, down: Expr },
+    Paths { up: Box<Expr>, down: Box<Expr> },
     /// `former_flags(until = N, NAME = bit, ..)`: by name.
     Flags(Vec<(Ident, Number)>),
 }

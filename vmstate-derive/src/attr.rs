@@ -372,7 +372,7 @@ fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
     }
     match (from, until, up, down) {
         (Some(from), Some(until), Some(up), Some(down)) => {
-            let by = ConvertBy::Paths { up, down };
+            let by = ConvertBy::Paths { up: Box::new(up), down: Box::new(down) };
             Ok(Convert { from, until, by, max_len: max, span: meta.path.span() })
         }
         _ => Err(meta.error(usage)),

@@ -78,7 +78,7 @@ mod v2 {
     }
 
     fn down(period_ns: u64) -> Result<u32, String> {
-        if period_ns % 1000 != 0 {
+        if !period_ns.is_multiple_of(1000) {
             return Err("no whole number of microseconds".into());
         }
         u32::try_from(period_ns / 1000).map_err(|_| "over 71 minutes".to_owned())
