@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, Type};
 
 use crate::ast::{Body, DefaultValue, Field, Input, Presence, Role, Variant};
@@ -184,8 +183,22 @@ fn field(input: &Input, field: &Field, errors: &mut Errors) {
             "an `equal` field is configuration: reset leaves it alone, so it has no default",
         );
     }
+    flags(field, errors);
+    state_type(input, &field.ty, &field.max_len, errors);
+}
+
+fn flags(field: &Field, errors: &mut Errors) {
+    let width = match last_word(&field.ty).as_str() {
+        "u8" => 8,
+        "u16" => 16,
+        "u32" => 32,
+        _ => 64,
+    };
     let mut bits = BTreeMap::new();
     for (name, bit) in &field.flags {
+        if bit.value >= width {
+            errors.span(bit.span, format!("the bits of this integer are 0 to {}", width - 1));
+        }
         if let Some(other) = bits.insert(bit.value, name) {
             errors.span(bit.span, format!("bit {} is already `{other}`", bit.value));
         }
@@ -198,7 +211,6 @@ fn field(input: &Input, field: &Field, errors: &mut Errors) {
     {
         errors.at(&field.ty, "`flags` names the bits of a u8, u16, u32 or u64");
     }
-    state_type(input, &field.ty, &field.max_len, errors);
 }
 
 fn is_annotated(field: &Field) -> bool {
@@ -354,6 +366,5 @@ fn forbidden(input: &Input, ty: &Type, errors: &mut Errors) {
         }
         _ => {}
     }
-    let _ = ty.span();
     arguments(ty).into_iter().for_each(|inner| forbidden(input, inner, errors));
 }

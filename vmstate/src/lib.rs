@@ -4,6 +4,7 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod attributes;
 pub mod container;
 pub mod define;
 pub mod diff;

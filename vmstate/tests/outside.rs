@@ -1,0 +1,108 @@
+//! A crate outside this workspace, with a lock of its own: it freezes, builds, and stops building when
+//! something released is edited.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const DEVICE: &str = r#"
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+pub struct Fifo {
+    pub level: u8,
+}
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+pub struct Uart {
+    pub fcr: u8,
+    pub fifo: Fifo,
+}
+
+vmstate::types![Fifo, Uart];
+"#;
+
+fn cargo(root: &Path, words: &[&str], freeze: &str) -> (bool, String) {
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/outside");
+    let output = Command::new(env!("CARGO"))
+        .args(words)
+        .args(["--offline", "--quiet"])
+        .current_dir(root)
+        .env("CARGO_TARGET_DIR", target)
+        .env("VMSTATE_FREEZE", freeze)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .expect("cargo runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn write(root: &Path, source: &str) {
+    fs::write(root.join("src/lib.rs"), source).expect("the folder is writable");
+}
+
+/// The edit must fail to build with every one of `expected` in its message.
+fn refuses(root: &Path, source: &str, expected: &[&str]) {
+    write(root, source);
+    let (built, message) = cargo(root, &["check"], "0");
+    assert!(!built, "this must not build:\n{source}");
+    for part in expected {
+        assert!(message.contains(part), "`{part}` is not in:\n{message}");
+    }
+}
+
+#[test]
+fn a_crate_with_its_own_lock_freezes_and_refuses_unbumped_edits() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = folder.path();
+    fs::create_dir(root.join("src")).expect("the folder is writable");
+    let manifest = format!(
+        "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+         [dependencies]\nvmstate = {{ path = {:?} }}\n[workspace]\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    fs::write(root.join("Cargo.toml"), manifest).expect("the folder is writable");
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    fs::copy(lock, root.join("Cargo.lock")).expect("the workspace has a lock");
+    fs::write(root.join("vmstate.lock"), "").expect("the folder is writable");
+    write(root, DEVICE);
+
+    let (frozen, message) = cargo(root, &["test", "--lib", "vmstate_lock"], "1");
+    assert!(frozen, "{message}");
+    let lock = fs::read_to_string(root.join("vmstate.lock")).expect("it was written");
+    assert!(lock.contains("type Uart version 1"), "{lock}");
+    // The changed lock alone makes cargo build again, and what was released still builds.
+    let (tested, message) = cargo(root, &["test", "--lib"], "0");
+    assert!(tested, "{message}");
+
+    refuses(
+        root,
+        &DEVICE.replace("pub fcr: u8", "pub fcr: u16"),
+        &["`Uart.fcr` was u8 in the released version 1", "write `version = 2`", "convert(from"],
+    );
+    refuses(
+        root,
+        &DEVICE.replace("pub fcr: u8,", ""),
+        &["`Uart.fcr` (u8) was released in version 1", "is gone", "removed(fcr"],
+    );
+    refuses(
+        root,
+        &DEVICE.replace("pub fcr: u8,", "pub fcr: u8, pub ier: u8,"),
+        &["`Uart.ier` is not in the released version 1", "since = 2"],
+    );
+    let bumped_fifo = DEVICE.replacen("version = 1", "version = 2", 1).replace(
+        "pub level: u8,",
+        "pub level: u8, #[vmstate(since = 2, default = 16)] pub depth: u8,",
+    );
+    refuses(
+        root,
+        &bumped_fifo,
+        &["`Uart.fifo`: a type in it has a newer version", "write `version = 2` on `Uart`"],
+    );
+    // Bumping the owner too is the way out; the released versions still check.
+    write(root, &bumped_fifo.replace("version = 1", "version = 2"));
+    let (tested, message) = cargo(root, &["test", "--lib"], "0");
+    assert!(tested, "{message}");
+}
