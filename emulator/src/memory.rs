@@ -24,6 +24,7 @@
 mod changes;
 mod epoch;
 mod image;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -63,6 +64,8 @@ bitflags::bitflags! {
         const TAGGED = 16;
         /// Written since power-on or the last [`GuestMemory::clear`]; otherwise it is all zero.
         const TOUCHED = 32;
+        /// Reads of a part of it are watched ([`GuestMemory::watch_reads`]): no read tags.
+        const READ_WATCHED = 64;
     }
 }
 
@@ -132,6 +135,7 @@ pub struct GuestMemory {
     watched: RefCell<Vec<Range<u64>>>,
     /// Whether a part of `mapping` is a file's pages ([`GuestMemory::adopt`]).
     file_backed: Cell<bool>,
+    read_watched: RefCell<Vec<Range<u64>>>,
 }
 
 // SAFETY: `host` points into `mapping`, which is owned; everything else is `Send` by itself.
@@ -182,6 +186,7 @@ impl GuestMemory {
             epoch: RefCell::default(),
             watched: RefCell::default(),
             file_backed: Cell::new(false),
+            read_watched: RefCell::default(),
         })
     }
 

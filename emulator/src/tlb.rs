@@ -200,13 +200,15 @@ impl Tlb {
         self.used[context] = true;
         let tag = addr & PAGE_MASK;
         let addend = (memory.host_page(page).expose_provenance() as u64).wrapping_sub(tag);
-        let write = write && memory.is_fast_writable(page);
+        // An atomic's read goes by the write tag.
+        let read_watched = memory.is_read_watched(page);
+        let write = write && memory.is_fast_writable(page) && !read_watched;
         if write {
             memory.mark_tagged(page);
         }
         let tag_if = |allowed| if allowed { tag } else { INVALID };
         self.contexts[context][index_of(addr)] = Entry {
-            read_tag: tag_if(read),
+            read_tag: tag_if(read && !read_watched),
             write_tag: tag_if(write),
             addend,
             execute_tag: tag_if(execute),

@@ -31,6 +31,15 @@ pub enum Change {
     },
     /// All write tags must go (a new epoch).
     RevokedAll,
+    /// All read tags must go (a debugger watches other reads).
+    RevokedReads,
+    /// A watched range was read.
+    WatchedRead {
+        /// First physical address read.
+        addr: u64,
+        /// Bytes read.
+        bytes: u64,
+    },
     /// A watched range was written.
     Watched {
         /// First physical address written.

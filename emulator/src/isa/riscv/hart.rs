@@ -261,7 +261,8 @@ impl Hart {
             Change::Code { page } => self.code.forget(page),
             Change::Revoked { page } => self.tlb.revoke(memory, Some(page)),
             Change::RevokedAll => self.tlb.revoke(memory, None),
-            Change::Watched { .. } => return true,
+            Change::Watched { .. } | Change::WatchedRead { .. } => return true,
+            Change::RevokedReads => self.flush_translations(memory),
             Change::Table { page, offset, bytes } => {
                 let Some(&table) = self.tables.get(&page) else { return false };
                 self.fetch_generation += 1;

@@ -200,11 +200,13 @@ impl<'h, 'a> Interpreter<'h, 'a> {
         let mut raw = [0; 8];
         let (head, tail) = raw[..bytes as usize].split_at_mut(first as usize);
         match self.physical(addr, bytes, kind)? {
-            (low, None) if memory.read(low, head).is_ok() => {}
+            (low, None) if memory.read(low, head).is_ok() => memory.note_read(low, bytes),
             (low, Some(high)) if memory.read(low, head).is_ok() => {
                 if memory.read(high, tail).is_err() {
                     self.access_fault(kind, addr)?;
                 }
+                memory.note_read(low, first);
+                memory.note_read(high, bytes - first);
             }
             (low, None) => {
                 self.attention = true;

@@ -1,0 +1,72 @@
+//! Watched reads: a debugger's read and access watchpoints.
+//!
+//! A page with a watched read gets no read tag in any soft TLB, so every read of it takes the slow
+//! path of its processor, which tells [`GuestMemory::note_read`]. Pages without pay nothing.
+
+use std::ops::Range;
+
+use super::{Change, GuestMemory, PAGE_SHIFT, PageFlags};
+
+impl GuestMemory {
+    /// Replaces the ranges of physical addresses whose reads are watched. A read of one of them is
+    /// logged as [`Change::WatchedRead`] and ends the reader's slice.
+    pub fn watch_reads(&self, ranges: &[Range<u64>]) {
+        if ranges.is_empty() && self.read_watched.borrow().is_empty() {
+            return;
+        }
+        for page in 0..self.page_count() {
+            self.remove(page, PageFlags::READ_WATCHED);
+        }
+        for range in ranges {
+            let pages = range.start >> PAGE_SHIFT..=range.end.saturating_sub(1) >> PAGE_SHIFT;
+            for page in pages.filter_map(|number| self.page_of(number << PAGE_SHIFT)) {
+                self.insert(page, PageFlags::READ_WATCHED);
+            }
+        }
+        *self.read_watched.borrow_mut() = ranges.to_vec();
+        // A TLB may hold read tags from before: they go with everything else.
+        self.changes.borrow_mut().push(Change::RevokedReads);
+    }
+
+    /// Whether reads of the page must be told to [`GuestMemory::note_read`].
+    #[inline]
+    #[must_use]
+    pub fn is_read_watched(&self, page: usize) -> bool {
+        self.page_flags(page).contains(PageFlags::READ_WATCHED)
+    }
+
+    /// A processor has read `bytes` bytes at physical `addr` as data.
+    pub fn note_read(&self, addr: u64, bytes: u64) {
+        let end = addr.saturating_add(bytes);
+        let watched = self.read_watched.borrow();
+        if watched.iter().any(|range| range.start < end && addr < range.end) {
+            self.changes.borrow_mut().push(Change::WatchedRead { addr, bytes });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Changes;
+
+    #[test]
+    fn only_reads_that_touch_a_watched_range_are_logged() {
+        let memory = GuestMemory::at(0x8000_0000, 0x4000).expect("host memory");
+        memory.watch_reads(std::slice::from_ref(&(0x8000_1008..0x8000_1010)));
+        assert!(memory.is_read_watched(1) && !memory.is_read_watched(0));
+        let seen = memory.change_count();
+        for (addr, bytes) in
+            [(0x8000_1000, 8), (0x8000_1001, 8), (0x8000_100f, 1), (0x8000_1010, 4)]
+        {
+            memory.note_read(addr, bytes);
+        }
+        let expected = vec![
+            Change::WatchedRead { addr: 0x8000_1001, bytes: 8 },
+            Change::WatchedRead { addr: 0x8000_100f, bytes: 1 },
+        ];
+        assert_eq!(memory.changes_since(seen), Changes::Since(expected));
+        memory.watch_reads(&[]);
+        assert!(!memory.is_read_watched(1));
+    }
+}
