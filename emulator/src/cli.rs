@@ -7,9 +7,11 @@
 
 mod diff;
 mod dump;
+mod gdb;
 mod info;
 mod machines;
 mod output;
+mod query;
 mod run;
 mod schema;
 mod snapshot;
@@ -51,6 +53,7 @@ enum Verb {
     Dump(dump::Args),
     Info(info::Args),
     Machines(machines::Args),
+    Query(query::Args),
     Schema(schema::Args),
     Snapshot(snapshot::Args),
 }
@@ -66,6 +69,7 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
         Verb::Dump(args) => dump::run(&args, &mut output),
         Verb::Info(args) => info::run(&args, &mut output),
         Verb::Machines(args) => machines::run(&args, boards, &mut output),
+        Verb::Query(args) => query::run(&args, boards, &mut output),
         Verb::Schema(args) => schema::run(&args, &mut output),
         Verb::Snapshot(args) => snapshot::run(&args, &mut output),
     };

@@ -16,12 +16,17 @@ mod terminal;
 use std::{
     collections::VecDeque,
     io::{Read, Write},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
     clock::Position,
+    debug::machine::Live,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
 };
 
@@ -33,6 +38,9 @@ const POLL_STEPS: u64 = 1 << 20;
 
 /// How far virtual time may run ahead of the host before the host sleeps.
 const LEAD_NS: u64 = 2_000_000;
+
+/// How long a wait may take while a debugger is attached.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How virtual time and the host's time go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -88,6 +96,8 @@ pub struct LiveDoor {
     anchor: Option<(Instant, u64)>,
     input_ended: bool,
     leave: Option<Leave>,
+    /// A debugger's flag: waiting ends when it is set.
+    attention: Option<Arc<AtomicBool>>,
     /// Restores the terminal when the door closes.
     _terminal: Option<RawTerminal>,
 }
@@ -113,6 +123,7 @@ impl LiveDoor {
             anchor: None,
             input_ended: false,
             leave: None,
+            attention: None,
             _terminal: terminal,
         })
     }
@@ -159,6 +170,11 @@ impl LiveDoor {
 
     /// Sleeps for at most `timeout`, less when something comes.
     fn wait(&mut self, timeout: Option<Duration>) {
+        // Nobody can send a message for a debugger: its flag is looked at now and then.
+        let timeout = match (&self.attention, timeout) {
+            (Some(_), timeout) => Some(timeout.map_or(LOOK, |timeout| timeout.min(LOOK))),
+            (None, timeout) => timeout,
+        };
         let message = match timeout {
             Some(timeout) => self.messages.recv_timeout(timeout),
             None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -177,7 +193,10 @@ impl LiveDoor {
     }
 
     fn is_waiting(&self) -> bool {
-        self.leave.is_some() || !self.events.is_empty()
+        let flagged = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        self.leave.is_some()
+            || !self.events.is_empty()
+            || self.attention.as_ref().is_some_and(flagged)
     }
 }
 
@@ -261,6 +280,29 @@ impl Door for LiveDoor {
         {
             self.leave = Some(Leave::Output(error));
         }
+    }
+}
+
+impl Live for LiveDoor {
+    fn inject(&mut self, event: Event) {
+        self.events.push_front(event);
+    }
+
+    fn is_over(&mut self) -> Option<String> {
+        match self.leave.take()? {
+            Leave::Quit => Some("quit".to_owned()),
+            Leave::Signal(number) => Some(format!("signal {number}")),
+            Leave::Forsaken => {
+                Some("the guest waits for input that cannot come any more".to_owned())
+            }
+            Leave::Output(error) => Some(format!("standard output: {error}")),
+            // The debugger has the monitor.
+            Leave::Monitor => None,
+        }
+    }
+
+    fn heed(&mut self, attention: Arc<AtomicBool>) {
+        self.attention = Some(attention);
     }
 }
 

@@ -24,15 +24,18 @@ mod engine;
 mod error;
 pub mod expression;
 pub mod gdb;
+pub mod machine;
 pub mod monitor;
 mod stop;
 mod subject;
 
 pub use checkpoints::Checkpoints;
-pub use engine::{Engine, Motion, Past};
+pub use engine::{Engine, Motion, Past, Traced};
 pub use error::{DebugError, Show};
 pub use stop::{Access, Breakpoint, BreakpointKind, Reason, Stop, Watchpoint};
-pub use subject::{CaptureId, Extent, Halt, Heed, Mark, Operator, Subject, Watch, WatchHit};
+pub use subject::{
+    CaptureId, Destination, Extent, Halt, Heed, Mark, Operator, Subject, Watch, WatchHit,
+};
 
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the toy's numbers are small")]

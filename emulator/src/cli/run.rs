@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use super::CliError;
+use super::{CliError, gdb};
 use crate::{
     clock::Position,
     console::{Chosen, Leave, LiveDoor, Pace},
+    debug::{gdb::Endpoint, machine::MachineSubject},
     machine::{
         Machine, Stop,
         board::{self, Board, Config, Engine},
@@ -75,6 +76,12 @@ pub(super) struct Args {
     /// Executions after which code is translated.
     #[arg(long, value_name = "N")]
     jit_threshold: Option<u32>,
+    /// Wait for GDB at HOST:PORT, unix:PATH or stdio before the first instruction.
+    #[arg(long, value_name = "WHERE")]
+    gdb: Option<Endpoint>,
+    /// Host memory for the checkpoints of reverse debugging (default: a quarter of RAM).
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    checkpoint_memory: Option<u64>,
     /// Print counters to standard error at the end.
     #[arg(long)]
     stats: bool,
@@ -166,6 +173,11 @@ fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
     let door = LiveDoor::open(board.console(), args.pace(), chosen);
     let mut door = door.map_err(|error| CliError::Usage(format!("no console: {error}")))?;
     machine.power_on(&mut door);
+    if let Some(endpoint) = &args.gdb {
+        let subject = MachineSubject::live(machine, Box::new(door));
+        let checkpoint_bytes = args.checkpoint_memory.unwrap_or(args.memory / 4);
+        return gdb::run(subject, endpoint.clone(), checkpoint_bytes);
+    }
     let code = drive(&mut machine, &mut door);
     drop(door);
     if args.stats {

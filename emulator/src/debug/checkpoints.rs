@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::Position;
+use crate::clock::{Clock, Position};
 
 use super::subject::{CaptureId, Extent, Subject};
 
@@ -75,6 +75,13 @@ impl Checkpoints {
     #[must_use]
     pub fn before(&self, position: Position) -> Option<(Position, CaptureId)> {
         self.kept.range(..position).next_back().map(|(at, id)| (*at, *id))
+    }
+
+    /// The last checkpoint at no more than `ns` of virtual time.
+    #[must_use]
+    pub fn before_time(&self, ns: u64, clock: &Clock) -> Option<(Position, CaptureId)> {
+        let is_early = |position: &Position| Clock { position: *position, ..*clock }.now_ns() <= ns;
+        self.kept.iter().rev().find(|(at, _)| is_early(at)).map(|(at, id)| (*at, *id))
     }
 
     /// The steps at which a run from `from` to `to` should stop for its next checkpoint, before

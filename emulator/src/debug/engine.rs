@@ -8,9 +8,11 @@ mod forward;
 mod history;
 mod resume;
 mod reverse;
+mod trace;
 
 pub use history::Past;
 pub use resume::Motion;
+pub use trace::Traced;
 
 use std::{
     collections::BTreeSet,
@@ -69,6 +71,7 @@ impl Engine {
             attention: Arc::default(),
             focus: 0,
         };
+        engine.subject.set_attention(Arc::clone(&engine.attention));
         if engine.is_replay() {
             engine.checkpoints.capture(&mut *engine.subject);
         }

@@ -25,7 +25,7 @@ mod reverse;
 mod session;
 mod threads;
 
-pub use connection::{ConnectionError, Endpoint, Listener, Wire};
+pub use connection::{ConnectionError, Endpoint, Listener, Stream, Waiting, Wire};
 pub use session::{Ending, serve};
 
 use gdbstub::{

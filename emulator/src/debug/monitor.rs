@@ -77,19 +77,28 @@ pub const COMMANDS: &[Command] = &[
 
 /// Carries out one line and returns what to show, with line ends.
 pub fn execute(session: &mut Session, line: &str) -> String {
-    let line = line.trim();
-    let (name, arguments) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    if name.is_empty() {
-        return String::new();
-    }
-    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        return format!("error: there is no command `{name}`; `help` lists them\n");
-    };
-    match (command.run)(session, arguments.trim()) {
+    match try_execute(session, line) {
         Ok(text) if text.is_empty() || text.ends_with('\n') => text,
         Ok(text) => text + "\n",
         Err(error) => format!("error: {error}\n"),
     }
+}
+
+/// The same with the mistake apart.
+///
+/// # Errors
+/// What the command fails with; [`DebugError::Usage`] when there is no such command.
+pub fn try_execute(session: &mut Session, line: &str) -> Result<String, DebugError> {
+    let line = line.trim();
+    let (name, arguments) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    if name.is_empty() {
+        return Ok(String::new());
+    }
+    let command = COMMANDS.iter().find(|command| command.name == name);
+    let Some(command) = command else {
+        return Err(DebugError::Usage(format!("there is no command `{name}`; `help` lists them")));
+    };
+    (command.run)(session, arguments.trim())
 }
 
 /// The mistake of a call that does not fit the command's arguments.

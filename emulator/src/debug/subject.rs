@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     ops::{Bound, Range},
     path::Path,
-    sync::atomic::AtomicBool,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use crate::{
@@ -89,6 +89,18 @@ pub enum Halt {
     },
 }
 
+/// A place on the timeline as users ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// This position.
+    Position(Position),
+    /// The first position with at least this much virtual time.
+    Time {
+        /// Virtual nanoseconds since power-on.
+        ns: u64,
+    },
+}
+
 /// A named position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -148,6 +160,9 @@ pub trait Subject {
         attention: &AtomicBool,
     ) -> Result<Halt, DebugError>;
 
+    /// The flag that [`Subject::run`] will be given, for a door that waits.
+    fn set_attention(&mut self, _attention: Arc<AtomicBool>) {}
+
     /// Captures the present state. Never called on a live run.
     fn capture(&mut self) -> CaptureId;
 
@@ -182,7 +197,11 @@ pub trait Subject {
     ///
     /// # Errors
     /// [`DebugError::Position`] when it is none.
-    fn parse_position(&self, text: &str) -> Result<Position, DebugError>;
+    fn parse_position(&self, text: &str) -> Result<Destination, DebugError>;
+
+    /// From now on a run also ends, with [`Halt::Until`], at the first position with at least this
+    /// much virtual time.
+    fn set_time_limit(&mut self, ns: Option<u64>);
 
     /// Named positions, ascending.
     fn marks(&self) -> Vec<Mark>;
@@ -220,15 +239,15 @@ pub trait Operator {
     /// Resets the machine, as its reset button does.
     fn reset(&mut self);
 
-    /// Saves the machine's state under `name`; returns where.
+    /// Saves the machine's state to a file.
     ///
     /// # Errors
     /// [`DebugError::Subject`] when the host failed or a device cannot be saved.
-    fn save(&mut self, name: &str) -> Result<String, DebugError>;
+    fn save(&mut self, file: &Path) -> Result<(), DebugError>;
 
-    /// Loads the state saved under `name`.
+    /// Loads the state in a file.
     ///
     /// # Errors
     /// [`DebugError::Subject`] when there is none or it does not fit; the machine is unchanged.
-    fn load(&mut self, name: &str) -> Result<(), DebugError>;
+    fn load(&mut self, file: &Path) -> Result<(), DebugError>;
 }

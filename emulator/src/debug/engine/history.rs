@@ -3,7 +3,9 @@
 
 use crate::{
     clock::Position,
-    debug::{Access, Breakpoint, BreakpointKind, DebugError, Extent, Heed, Watchpoint},
+    debug::{
+        Access, Breakpoint, BreakpointKind, DebugError, Destination, Extent, Halt, Heed, Watchpoint,
+    },
 };
 
 use super::{
@@ -120,6 +122,31 @@ impl Engine {
             }
             Ok(question(engine))
         })
+    }
+
+    /// The position that users write as `text`. For a time the machine goes there and comes back.
+    ///
+    /// # Errors
+    /// [`DebugError::Position`], [`DebugError::Live`], [`DebugError::Interrupted`].
+    pub fn find_position(&mut self, text: &str) -> Result<Position, DebugError> {
+        let ns = match self.subject.parse_position(text)? {
+            Destination::Position(position) => return Ok(position),
+            Destination::Time { ns } => ns,
+        };
+        let outcome = self.elsewhere(|engine| {
+            let limit = engine.subject.extent().map_or_else(Position::default, |extent| extent.end);
+            if let Some((_, id)) = engine.checkpoints.before_time(ns, engine.subject.clock()) {
+                engine.subject.restore(id);
+            }
+            engine.disarm();
+            engine.subject.set_time_limit(Some(ns));
+            match engine.run_spaced(limit, Heed::Nothing)? {
+                Halt::Interrupted => Err(DebugError::Interrupted),
+                _ => Ok(engine.position()),
+            }
+        });
+        self.subject.set_time_limit(None);
+        outcome
     }
 
     fn describe(&mut self, hit: &Hit, origin: Position) -> Result<Past, DebugError> {

@@ -123,25 +123,83 @@ impl Listener {
         }
     }
 
+    /// Waits for GDB in a thread, so that a machine can run meanwhile.
+    #[must_use]
+    pub fn listen(mut self, attention: Arc<AtomicBool>) -> Waiting {
+        let (sender, streams) = channel();
+        let eager = Arc::new(AtomicBool::new(false));
+        let raise = Arc::clone(&eager);
+        std::thread::spawn(move || {
+            while let Ok(Some(stream)) = self.accept() {
+                if sender.send(stream).is_err() {
+                    break;
+                }
+                if raise.load(Ordering::SeqCst) {
+                    attention.store(true, Ordering::SeqCst);
+                }
+            }
+        });
+        Waiting { streams, eager }
+    }
+
     /// Waits for the next GDB; `None` when none can come any more.
     ///
     /// # Errors
     /// [`ConnectionError::Io`] when the host fails.
-    pub fn accept(&mut self, attention: Arc<AtomicBool>) -> Result<Option<Wire>, ConnectionError> {
+    pub fn accept(&mut self) -> Result<Option<Stream>, ConnectionError> {
         let accepted = match &mut self.kind {
             Kind::Tcp(listener) => listener.accept().and_then(|(stream, _)| {
                 stream.set_nodelay(true)?;
-                Ok(Some(Wire::start(stream.try_clone()?, stream, attention)))
+                Ok(Some(Stream::Tcp(stream.try_clone()?, stream)))
             }),
-            Kind::Unix(listener) => listener.accept().and_then(|(stream, _)| {
-                Ok(Some(Wire::start(stream.try_clone()?, stream, attention)))
-            }),
-            Kind::Stdio(left) => Ok(left
-                .take()
-                .map(|()| Wire::start(std::io::stdin(), std::io::stdout(), attention))),
+            Kind::Unix(listener) => listener
+                .accept()
+                .and_then(|(stream, _)| Ok(Some(Stream::Unix(stream.try_clone()?, stream)))),
+            Kind::Stdio(left) => Ok(left.take().map(|()| Stream::Stdio)),
         };
         accepted
             .map_err(|source| ConnectionError::Io { endpoint: self.endpoint.to_string(), source })
+    }
+}
+
+/// GDBs that have connected and are not served yet.
+pub struct Waiting {
+    streams: Receiver<Stream>,
+    eager: Arc<AtomicBool>,
+}
+
+impl Waiting {
+    /// The next GDB, waited for; `None` when none can come any more.
+    #[must_use]
+    pub fn next(&self) -> Option<Stream> {
+        self.streams.recv().ok()
+    }
+
+    /// Whether one that connects raises the attention of the running machine.
+    pub fn set_eager(&self, eager: bool) {
+        self.eager.store(eager, Ordering::SeqCst);
+    }
+}
+
+/// A connection that is not served yet: two handles of one socket, or the standard streams.
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream, TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream, UnixStream),
+    /// Standard input and output.
+    Stdio,
+}
+
+impl Stream {
+    /// Starts to read it.
+    #[must_use]
+    pub fn start(self, attention: Arc<AtomicBool>) -> Wire {
+        match self {
+            Self::Tcp(from, to) => Wire::start(from, to, attention),
+            Self::Unix(from, to) => Wire::start(from, to, attention),
+            Self::Stdio => Wire::start(std::io::stdin(), std::io::stdout(), attention),
+        }
     }
 }
 

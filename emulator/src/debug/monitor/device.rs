@@ -41,7 +41,7 @@ fn diff(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
     if arguments.is_empty() {
         return Err(usage(&DIFF));
     }
-    let position = session.engine.subject().parse_position(arguments)?;
+    let position = session.engine.find_position(arguments)?;
     let there = session.engine.at(position, |engine| dumps(engine))?;
     let here = dumps(&session.engine);
     let mut text = String::new();

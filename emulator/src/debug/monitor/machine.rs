@@ -13,10 +13,10 @@ pub(super) const GO_LIVE: Command = Command {
 };
 
 pub(super) const SAVEVM: Command =
-    Command { name: "savevm", arguments: "NAME", about: "save the machine's state", run: save };
+    Command { name: "savevm", arguments: "FILE", about: "save the machine's state", run: save };
 
 pub(super) const LOADVM: Command =
-    Command { name: "loadvm", arguments: "NAME", about: "load a saved state", run: load };
+    Command { name: "loadvm", arguments: "FILE", about: "load a saved state", run: load };
 
 pub(super) const RESET: Command =
     Command { name: "reset", arguments: "", about: "press the machine's reset button", run: reset };
@@ -41,15 +41,15 @@ fn save(session: &mut Session, name: &str) -> Result<String, DebugError> {
     if name.is_empty() {
         return Err(usage(&SAVEVM));
     }
-    let place = operator(session)?.save(name)?;
-    Ok(format!("saved to {place}"))
+    operator(session)?.save(Path::new(name))?;
+    Ok(format!("saved to {name}"))
 }
 
 fn load(session: &mut Session, name: &str) -> Result<String, DebugError> {
     if name.is_empty() {
         return Err(usage(&LOADVM));
     }
-    operator(session)?.load(name)?;
+    operator(session)?.load(Path::new(name))?;
     Ok(format!("loaded {name}"))
 }
 

@@ -42,7 +42,7 @@ fn seek(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
     if arguments.is_empty() {
         return Err(usage(&SEEK));
     }
-    let target = session.engine.subject().parse_position(arguments)?;
+    let target = session.engine.find_position(arguments)?;
     let stop = session.engine.resume(Motion::Seek(target))?;
     let mut text = locate(session, "")?;
     if stop.reason == Reason::Interrupted {

@@ -11,7 +11,9 @@ use std::{
 use super::program::{Next, Program, RAM_BYTES, State, VIRTUAL_BASE};
 use crate::{
     clock::{Clock, Position},
-    debug::{CaptureId, DebugError, Extent, Halt, Heed, Mark, Subject, Watch, WatchHit},
+    debug::{
+        CaptureId, DebugError, Destination, Extent, Halt, Heed, Mark, Subject, Watch, WatchHit,
+    },
     memory::GuestMemory,
     vcpu::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind},
 };
@@ -227,10 +229,12 @@ impl Subject for Toy {
         false
     }
 
-    fn parse_position(&self, text: &str) -> Result<Position, DebugError> {
+    fn parse_position(&self, text: &str) -> Result<Destination, DebugError> {
         let steps = text.parse().map_err(|_| DebugError::Position(format!("no steps: {text}")))?;
-        Ok(Position { steps, idle_ns: 0, sequence: 0 })
+        Ok(Destination::Position(Position { steps, idle_ns: 0, sequence: 0 }))
     }
+
+    fn set_time_limit(&mut self, _: Option<u64>) {}
 
     fn marks(&self) -> Vec<Mark> {
         Vec::new()

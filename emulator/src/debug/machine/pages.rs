@@ -1,0 +1,163 @@
+//! Contents of guest RAM at several positions, sharing what is equal.
+//!
+//! A content is a tree of two levels over pages that are counted by reference. Two contents that
+//! differ in a few pages share the rest, so a capture costs the pages that were written since the
+//! one before, any capture may be dropped, and going from one to another writes only pages that
+//! differ, in either direction.
+
+use std::{cell::Cell, rc::Rc};
+
+use crate::memory::{GuestMemory, PAGE_LEN, PageFlags};
+
+/// Pages of one branch of the tree.
+const BRANCH: usize = 256;
+
+/// A page, counted in the total while it lives.
+#[derive(Debug)]
+struct StoredPage {
+    bytes: Box<[u8]>,
+    total: Rc<Cell<u64>>,
+}
+
+impl Drop for StoredPage {
+    fn drop(&mut self) {
+        self.total.set(self.total.get() - self.bytes.len() as u64);
+    }
+}
+
+/// `None` is a page of zeros.
+type Slot = Option<Rc<StoredPage>>;
+
+/// What all of RAM holds at one position.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    branches: Vec<Rc<Vec<Slot>>>,
+}
+
+impl Content {
+    fn zeros(pages: usize) -> Self {
+        let empty = Rc::new(vec![None; BRANCH]);
+        Self { branches: vec![empty; pages.div_ceil(BRANCH)] }
+    }
+
+    fn get(&self, page: usize) -> &Slot {
+        &self.branches[page / BRANCH][page % BRANCH]
+    }
+
+    fn set(&mut self, page: usize, slot: Slot) {
+        Rc::make_mut(&mut self.branches[page / BRANCH])[page % BRANCH] = slot;
+    }
+}
+
+/// Follows guest RAM from capture to capture.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    /// What RAM held when the present epoch began.
+    base: Option<Content>,
+    total: Rc<Cell<u64>>,
+}
+
+impl Pages {
+    /// Bytes in pages that some content holds.
+    pub(super) fn bytes(&self) -> u64 {
+        self.total.get()
+    }
+
+    /// What `memory` holds. Begins an epoch of it.
+    pub(super) fn capture(&mut self, memory: &GuestMemory) -> Content {
+        let (mut base, changed) = match self.base.take() {
+            Some(base) => (base, memory.dirty_pages()),
+            None => {
+                let touched = (0..memory.page_count())
+                    .filter(|page| memory.page_flags(*page).contains(PageFlags::TOUCHED));
+                (Content::zeros(memory.page_count()), touched.collect())
+            }
+        };
+        for page in changed {
+            base.set(page, self.store(memory.copy_page(page)));
+        }
+        drop(memory.begin_epoch(false));
+        self.base = Some(base.clone());
+        base
+    }
+
+    fn store(&self, bytes: Box<[u8]>) -> Slot {
+        if bytes.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        self.total.set(self.total.get() + bytes.len() as u64);
+        Some(Rc::new(StoredPage { bytes, total: Rc::clone(&self.total) }))
+    }
+
+    /// Makes `memory` hold `content`, which an earlier [`Pages::capture`] returned. Begins an epoch.
+    pub(super) fn put_back(&mut self, memory: &GuestMemory, content: &Content) {
+        let base = self.base.as_ref().unwrap_or(content);
+        let mut wanted = memory.dirty_pages();
+        for (number, (here, there)) in base.branches.iter().zip(&content.branches).enumerate() {
+            if Rc::ptr_eq(here, there) {
+                continue;
+            }
+            for (offset, (here, there)) in here.iter().zip(&**there).enumerate() {
+                let equal = match (here, there) {
+                    (Some(here), Some(there)) => Rc::ptr_eq(here, there),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if !equal {
+                    wanted.push(number * BRANCH + offset);
+                }
+            }
+        }
+        let zeros = [0; PAGE_LEN];
+        for page in wanted {
+            let bytes = content.get(page).as_ref().map_or(zeros.as_slice(), |page| &page.bytes);
+            let written = memory.write(memory.address_of(page), bytes);
+            assert!(written.is_ok(), "page {page} is guest RAM");
+        }
+        drop(memory.begin_epoch(false));
+        self.base = Some(content.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::PAGE_BYTES;
+
+    const BASE: u64 = 0x8000_0000;
+
+    fn fill(memory: &GuestMemory, page: u64, value: u8) {
+        memory.write(BASE + page * PAGE_BYTES + 5, &[value; 100]).expect("RAM");
+    }
+
+    fn sum(memory: &GuestMemory) -> Vec<u8> {
+        let mut bytes = vec![0; 600 * PAGE_LEN];
+        memory.read(BASE, &mut bytes).expect("RAM");
+        bytes
+    }
+
+    #[test]
+    fn any_content_can_be_put_back_from_any_other_and_equal_pages_are_shared() {
+        let memory = GuestMemory::at(BASE, 600 * PAGE_BYTES).expect("host memory");
+        let mut pages = Pages::default();
+        fill(&memory, 0, 1);
+        fill(&memory, 599, 2);
+        let first = (sum(&memory), pages.capture(&memory));
+        assert_eq!(pages.bytes(), 2 * PAGE_BYTES);
+        fill(&memory, 0, 3);
+        fill(&memory, 300, 4);
+        let second = (sum(&memory), pages.capture(&memory));
+        assert_eq!(pages.bytes(), 4 * PAGE_BYTES, "page 599 is shared");
+        memory.clear();
+        let third = (sum(&memory), pages.capture(&memory));
+        assert_eq!(pages.bytes(), 4 * PAGE_BYTES, "zeros take no room");
+        fill(&memory, 7, 5);
+        for (bytes, content) in [&first, &third, &second, &first, &second, &third] {
+            pages.put_back(&memory, content);
+            assert!(&sum(&memory) == bytes);
+            fill(&memory, 8, 6);
+        }
+        drop(first);
+        assert_eq!(pages.bytes(), 3 * PAGE_BYTES, "only page 0 of the first was its own");
+    }
+}
