@@ -92,13 +92,20 @@ impl MachineSubject {
     /// A machine that was switched on through `replayer`, which follows `recording`.
     ///
     /// # Errors
-    /// [`DebugError::Subject`] when the recording cannot be read.
+    /// [`DebugError::Subject`] when the recording cannot be read or a hart cannot be captured.
     pub fn replay(
         machine: Machine,
         recording: Reader,
         replayer: Replayer<()>,
         go_live: Option<GoLive>,
     ) -> Result<Self, DebugError> {
+        let paths = captures::paths(&machine);
+        for hart in (0..machine.harts().len()).map(|number| format!("hart{number}")) {
+            // Going back without the state of a hart would be wrong in silence.
+            if !paths.contains(&hart) {
+                return Err(DebugError::Subject(format!("the state of {hart} cannot be captured")));
+            }
+        }
         let mut marks = Vec::new();
         for record in recording.records().map_err(failed)? {
             let record = record.map_err(failed)?;
