@@ -8,6 +8,8 @@ mod inspect;
 
 pub use inspect::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind};
 
+use vmstate::Instance;
+
 use crate::{bus::Bus, clock::Clock, memory::GuestMemory};
 
 /// What a processor may touch while it runs a slice.
@@ -66,6 +68,16 @@ pub trait Vcpu: Send {
     fn report(&self) -> Option<String> {
         None
     }
+
+    /// The saved state.
+    fn instance(&self) -> &dyn Instance;
+
+    /// The same, to load it.
+    fn instance_mut(&mut self) -> &mut dyn Instance;
+
+    /// A rolling hash over the traps taken so far, saved with the state: two runs that differ in
+    /// one of them differ in it.
+    fn transcript(&self) -> u64;
 
     /// The processor as a debugger sees it.
     fn inspect(&self) -> &dyn Inspect;

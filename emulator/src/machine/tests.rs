@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::{Image, Machine, MachineBuilder, Sink, Stop};
+use vmstate::{Instance, VmState};
+
 use crate::{
     bus::Width,
     clock::{Clock, Position},
@@ -35,7 +37,13 @@ enum Act {
 /// What the puppets saw: hart, step, what.
 type Log = Arc<Mutex<Vec<(usize, u64, String)>>>;
 
+/// What a puppet saves.
+#[derive(VmState, Default)]
+#[vmstate(version = 1)]
+struct Nothing;
+
 struct Puppet {
+    nothing: Nothing,
     number: usize,
     script: Vec<Act>,
     next: usize,
@@ -100,6 +108,18 @@ impl Vcpu for Puppet {
 
     fn reset(&mut self) {
         (self.next, self.lines, self.waits) = (0, 0, false);
+    }
+
+    fn instance(&self) -> &dyn Instance {
+        &self.nothing
+    }
+
+    fn instance_mut(&mut self) -> &mut dyn Instance {
+        &mut self.nothing
+    }
+
+    fn transcript(&self) -> u64 {
+        0
     }
 
     fn inspect(&self) -> &dyn Inspect {
@@ -219,7 +239,8 @@ fn machine(scripts: &[&[Act]]) -> (Machine, Log) {
         builder.wire(clint, line, Sink::Hart { hart: number, line: 3 });
         builder.wire(clint, line + 1, Sink::Hart { hart: number, line: 7 });
         let (script, log) = (script.to_vec(), Arc::clone(&log));
-        let puppet = Puppet { number, script, next: 0, lines: 0, waits: false, log };
+        let puppet =
+            Puppet { nothing: Nothing, number, script, next: 0, lines: 0, waits: false, log };
         builder.hart(Box::new(puppet));
     }
     builder.image(Image::new("code", 0x8000_0000, *b"code")).expect("it fits");

@@ -1,5 +1,7 @@
 //! A processor that runs in both tiers.
 
+use vmstate::Instance;
+
 use super::{EngineConfig, Stats, TranslatorError, engine::Engine};
 use crate::{
     clock::Clock,
@@ -68,6 +70,18 @@ impl<G: Guest + Vcpu> Vcpu for Translated<G> {
 
     fn reset(&mut self) {
         self.guest.reset();
+    }
+
+    fn instance(&self) -> &dyn Instance {
+        self.guest.instance()
+    }
+
+    fn instance_mut(&mut self) -> &mut dyn Instance {
+        self.guest.instance_mut()
+    }
+
+    fn transcript(&self) -> u64 {
+        self.guest.transcript()
     }
 
     fn inspect(&self) -> &dyn Inspect {

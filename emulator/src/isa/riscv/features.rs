@@ -43,6 +43,8 @@ bitflags::bitflags! {
     }
 }
 
+vmstate::bitflags_fields!(Features: u64);
+
 impl Features {
     /// RV64GC with Sv39.
     pub const RV64GC: Self = Self::M.union(Self::A).union(Self::F).union(Self::D).union(Self::C);

@@ -8,6 +8,9 @@
 //! do nothing, and no eviction or flush can be seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+
+use vmstate::VmState;
 
 use super::access::{Kind, Rights};
 use super::decode::decode;
@@ -36,15 +39,20 @@ pub const RESERVATION_ADDRESS: Register = 64;
 pub const RESERVATION_VALUE: Register = 65;
 
 /// What a hart is built with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(VmState, Clone, Copy, Debug, PartialEq, Eq)]
+#[vmstate(version = 1)]
 pub struct Configuration {
     /// `mhartid`.
+    #[vmstate(equal)]
     pub hart: u64,
     /// What it has.
+    #[vmstate(equal)]
     pub features: Features,
     /// Where it starts.
+    #[vmstate(equal)]
     pub reset_pc: u64,
     /// Nanoseconds of virtual time that one tick of `time` lasts.
+    #[vmstate(equal)]
     pub tick_ns: u64,
 }
 
@@ -67,27 +75,38 @@ struct TableUse {
 
 /// A hart.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(VmState, Debug)]
+#[vmstate(version = 1, post_load = Self::loaded)]
 pub struct Hart {
     /// Architectural state.
     pub state: State,
     /// Virtual addresses to host memory; a cache.
+    #[vmstate(skip("a cache of page tables, coherent with them"))]
     pub tlb: Tlb,
     /// What translated code needs beside the state; a cache.
+    #[vmstate(skip("the translator's; caches only"))]
     pub frame: Frame,
     pub(super) configuration: Configuration,
     /// Decoded code; a cache.
+    #[vmstate(skip("a cache of memory"))]
     code: CodeCache<Instruction>,
     /// Changes of memory that the caches have followed.
+    #[vmstate(skip("where the caches stand in this run's log"))]
     pub(super) seen_changes: u64,
     /// Page tables that the TLB depends on.
+    #[vmstate(skip("what the TLB holds now"))]
     tables: BTreeMap<usize, TableUse>,
     /// Steps taken in this slice.
+    #[vmstate(skip("slices end before a save"))]
     pub(super) slice_steps: u64,
+    #[vmstate(skip("counts what the caches dropped"))]
     fetch_generation: u64,
+    #[vmstate(skip("counts what the caches dropped"))]
     protection_generation: u64,
+    #[vmstate(skip("the debugger's"))]
     pub(super) breakpoints: BTreeSet<u64>,
     /// The state was replaced: cached translations must go before anything runs.
+    #[vmstate(skip("about the caches"))]
     stale: bool,
 }
 
@@ -632,6 +651,12 @@ impl Hart {
     pub(super) fn reset_state(&mut self) {
         self.state = State::at_reset(self.configuration.reset_pc);
         self.state_replaced();
+    }
+
+    fn loaded(&mut self) -> Result<(), Infallible> {
+        self.state.x[0] = 0;
+        self.state_replaced();
+        Ok(())
     }
 
     /// The state was replaced from outside (reset, load): cached translations go before the next

@@ -7,6 +7,7 @@
 //! ends inside it; such a page is never cached and every access to it asks [`Pmp::allows`].
 
 use super::access::{Kind, Rights};
+use vmstate::VmState;
 
 /// Implemented entries.
 pub const ENTRIES: usize = 16;
@@ -24,7 +25,8 @@ const NATURAL_FOUR: u8 = 0x10;
 const RIGHTS: u8 = 0x07;
 
 /// The protection registers, as the guest reads them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(VmState, Clone, Debug, Default, PartialEq, Eq)]
+#[vmstate(version = 1)]
 pub struct Pmp {
     /// `pmpcfg`, one byte an entry.
     pub configuration: [u8; ENTRIES],

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use vmstate::Instance;
+
 use super::csr::{self, number};
 use super::decode::decode;
 use super::hart::{Configuration, Hart};
@@ -48,6 +50,18 @@ impl Vcpu for Hart {
 
     fn reset(&mut self) {
         self.reset_state();
+    }
+
+    fn instance(&self) -> &dyn Instance {
+        self
+    }
+
+    fn instance_mut(&mut self) -> &mut dyn Instance {
+        self
+    }
+
+    fn transcript(&self) -> u64 {
+        self.state.trap_hash
     }
 
     fn inspect(&self) -> &dyn Inspect {

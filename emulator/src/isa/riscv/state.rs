@@ -2,6 +2,7 @@
 
 use super::features::Features;
 use super::pmp::Pmp;
+use vmstate::VmState;
 
 /// Privilege modes, encoded as in `mstatus.MPP`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,13 +83,15 @@ pub mod environment {
 
 /// A hart's architectural state.
 #[repr(C)]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(VmState, Clone, Debug, PartialEq)]
+#[vmstate(version = 1)]
 pub struct State {
     /// Integer registers; `x[0]` stays zero.
     pub x: [u64; 32],
     /// Floating-point registers, raw bits.
     pub f: [u64; 32],
     /// Virtual address of the load reservation; all ones for none.
+    #[vmstate(default = u64::MAX)]
     pub reservation_address: u64,
     /// The value that was loaded there.
     pub reservation_value: u64,
@@ -99,6 +102,7 @@ pub struct State {
     /// Rounding mode.
     pub frm: u8,
     /// Privilege, as encoded in `mstatus.MPP`.
+    #[vmstate(default = 3)]
     pub privilege: u8,
     /// Whether it waits for an interrupt (WFI).
     pub waiting: bool,
@@ -137,6 +141,7 @@ pub struct State {
     /// Translation root.
     pub satp: u64,
     /// S timer compare value.
+    #[vmstate(default = u64::MAX)]
     pub stimecmp: u64,
     /// Counters that S may read.
     pub mcounteren: u32,
@@ -162,44 +167,7 @@ impl State {
     /// The state at reset, with `pc` at the reset vector.
     #[must_use]
     pub fn at_reset(pc: u64) -> Self {
-        Self {
-            x: [0; 32],
-            f: [0; 32],
-            reservation_address: u64::MAX,
-            reservation_value: 0,
-            pc,
-            fflags: 0,
-            frm: 0,
-            privilege: Privilege::Machine as u8,
-            waiting: false,
-            mstatus: 0,
-            mip: 0,
-            lines: 0,
-            mie: 0,
-            medeleg: 0,
-            mideleg: 0,
-            mtvec: 0,
-            mscratch: 0,
-            mepc: 0,
-            mcause: 0,
-            mtval: 0,
-            stvec: 0,
-            sscratch: 0,
-            sepc: 0,
-            scause: 0,
-            stval: 0,
-            satp: 0,
-            stimecmp: u64::MAX,
-            mcounteren: 0,
-            scounteren: 0,
-            mcountinhibit: 0,
-            menvcfg: 0,
-            senvcfg: 0,
-            mcycle: 0,
-            minstret: 0,
-            trap_hash: 0,
-            pmp: Pmp::default(),
-        }
+        Self { pc, ..vmstate::fresh() }
     }
 
     /// The present privilege.
