@@ -189,6 +189,9 @@ impl Machine {
     pub fn instances(&self) -> Instances<&dyn Instance> {
         let mut instances = Instances::new();
         instances.add("machine", &self.state as &dyn Instance);
+        for (number, hart) in self.harts.iter().enumerate() {
+            instances.add(format!("hart{number}"), hart.instance());
+        }
         for (path, device) in self.fabric.instances() {
             instances.add(path, device);
         }
@@ -200,6 +203,9 @@ impl Machine {
     pub fn instances_mut(&mut self) -> Instances<&mut dyn Instance> {
         let mut instances = Instances::new();
         instances.add("machine", &mut self.state as &mut dyn Instance);
+        for (number, hart) in self.harts.iter_mut().enumerate() {
+            instances.add(format!("hart{number}"), hart.instance_mut());
+        }
         for (path, device) in self.fabric.instances_mut() {
             instances.add(path, device);
         }
@@ -282,10 +288,14 @@ impl Machine {
     /// The present position with what goes with it.
     #[must_use]
     pub fn moment(&self) -> Moment {
+        let mut transcript = self.state.transcript;
+        for hart in &self.harts {
+            transcript.mix(hart.transcript());
+        }
         Moment {
             position: self.clock.position,
             now_ns: self.clock.now_ns(),
-            transcript: self.state.transcript.0,
+            transcript: transcript.0,
         }
     }
 
