@@ -7,6 +7,8 @@
 //! a store to one of them drops what its entries map before the next instruction. Fences therefore
 //! do nothing, and no eviction or flush can be seen.
 
+mod served;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
@@ -25,7 +27,7 @@ use crate::{
     frame::Frame,
     isa::{
         code::CodeCache,
-        emit::{Access, Flow, Register},
+        emit::{Flow, Register},
     },
     memory::{Change, Changes, GuestMemory, PAGE_BYTES},
     tlb::{self, PAGE_MASK, Tlb},
@@ -555,78 +557,6 @@ impl Hart {
             self.state.pc = next_pc;
         }
         attention
-    }
-
-    /// Does a load that missed the TLB when it is an ordinary one from RAM, filling the TLB. `None`
-    /// with nothing changed that the guest sees otherwise: the interpreter will run it.
-    pub fn slow_load(&mut self, memory: &GuestMemory, addr: u64, access: Access) -> Option<u64> {
-        if access.aligned && !addr.is_multiple_of(access.width.bytes()) {
-            return None;
-        }
-        let context = self.data_context();
-        let kind = if access.writes { tlb::Kind::Write } else { tlb::Kind::Read };
-        if let Some(value) = self.tlb.load(memory, context, kind, addr, access.width) {
-            return Some(access.extend(value));
-        }
-        if addr % PAGE_BYTES + access.width.bytes() > PAGE_BYTES || self.updates_tables() {
-            return None;
-        }
-        let wants = if access.writes { Kind::Store } else { Kind::Load };
-        self.translate(memory, addr, access.width.bytes(), wants).ok()?;
-        self.settle(memory)?;
-        let value = self.tlb.load(memory, context, kind, addr, access.width)?;
-        Some(access.extend(value))
-    }
-
-    /// The same for a store; also refuses those that others must hear of.
-    pub fn slow_store(
-        &mut self,
-        memory: &GuestMemory,
-        addr: u64,
-        access: Access,
-        value: u64,
-    ) -> bool {
-        if access.aligned && !addr.is_multiple_of(access.width.bytes()) {
-            return false;
-        }
-        let context = self.data_context();
-        let value = access.swapped(value);
-        if self.tlb.store(memory, context, addr, access.width, value) {
-            return true;
-        }
-        let bytes = access.width.bytes();
-        if addr % PAGE_BYTES + bytes > PAGE_BYTES || self.updates_tables() {
-            return false;
-        }
-        let Ok(physical) = self.translate(memory, addr, bytes, Kind::Store) else { return false };
-        let Some(page) = memory.page_of(physical) else { return false };
-        if !memory.make_writable(page) || self.settle(memory).is_none() {
-            return false;
-        }
-        let written = memory.write(physical, &value.to_le_bytes()[..bytes as usize]);
-        assert!(written.is_ok(), "page {page} is RAM");
-        // A walk before the page was dirty could not give a write tag.
-        self.translate(memory, addr, bytes, Kind::Store).is_ok()
-    }
-
-    /// Whether a walk may write page tables, which the interpreter has to do.
-    fn updates_tables(&self) -> bool {
-        self.state.menvcfg & environment::ADUE != 0
-    }
-
-    /// Follows changes that a fill has logged (write tags of page tables), when those are all.
-    fn settle(&mut self, memory: &GuestMemory) -> Option<()> {
-        while memory.change_count() != self.seen_changes {
-            let Changes::Since(changes) = memory.changes_since(self.seen_changes) else {
-                return None;
-            };
-            for change in changes {
-                let Change::Revoked { page } = change else { return None };
-                self.tlb.revoke(memory, Some(page));
-                self.seen_changes += 1;
-            }
-        }
-        Some(())
     }
 
     /// Whether any interrupt is pending that would end waiting.
