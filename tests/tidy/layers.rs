@@ -16,7 +16,8 @@ const ROWS: &[&[&str]] = &[
     &["snapshot", "journal"],
     &["timeline"],
     &["debug"],
-    &["console", "cli"],
+    &["console"],
+    &["cli"],
 ];
 
 fn row_of(module: &str) -> Option<usize> {
