@@ -101,6 +101,7 @@ fn cpus(fdt: &mut FdtWriter, contents: &Contents<'_>) -> Result<(), vm_fdt::Erro
         }
         let controller = fdt.begin_node("interrupt-controller")?;
         fdt.property_u32("#interrupt-cells", 1)?;
+        fdt.property_u32("#address-cells", 0)?;
         fdt.property_null("interrupt-controller")?;
         fdt.property_string("compatible", "riscv,cpu-intc")?;
         fdt.property_phandle(CPU_PHANDLE + hart)?;

@@ -1,0 +1,11 @@
+//! Whole guests: firmware, the stock Debian kernel, the installer, the demo guest.
+//!
+//! The Linux guests come from `scripts/fetch-guests`; a guest that is not there is a failure.
+
+mod system {
+    mod board;
+    mod console;
+    mod demo;
+    mod guests;
+    mod linux;
+}
