@@ -31,7 +31,7 @@ pub use reader::{Ending, FrameAt, Reader, Records};
 pub use record::{
     Batch, DIGEST_PARTS, DIGEST_STATE, DIGEST_TRANSCRIPT, END, MARK, MAX_DATA, Names, Record,
 };
-pub use writer::{FLUSH_BYTES, Writer};
+pub use writer::{FLUSH_BYTES, PackedPiece, Writer, pack_pieces};
 
 /// The eight bytes with which every recording begins.
 ///

@@ -24,6 +24,8 @@ pub const FLUSH_BYTES: usize = 64 << 10;
 const COMPRESS_FROM: usize = 48;
 /// zstd level of records and descriptions.
 const LEVEL: i32 = 3;
+/// zstd level of images and checkpoints.
+const PIECE_LEVEL: i32 = 1;
 
 /// A recording that grows.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Writer {
         };
         writer.append(&preamble())?;
         let zero = Position::default();
-        writer.frame(FrameKind::Description, zero, zero, &payload, LEVEL)?;
+        writer.frame(FrameKind::Description, zero, zero, &PackedPiece::of(payload, LEVEL))?;
         Ok(writer)
     }
 
@@ -126,7 +128,7 @@ impl Writer {
             return Ok(());
         }
         let payload = self.batch.take(now);
-        self.frame(FrameKind::Records, self.first, now, &payload, LEVEL)?;
+        self.frame(FrameKind::Records, self.first, now, &PackedPiece::of(payload, LEVEL))?;
         self.first = now;
         self.flushed = now;
         Ok(())
@@ -143,19 +145,21 @@ impl Writer {
         identity: u64,
         content: &[u8],
     ) -> Result<(), JournalError> {
-        const { assert!(PIECE_LEN + PIECE_HEADER_LEN <= MAX_PAYLOAD as usize) }
+        self.packed_pieces(kind, at, &pack_pieces(identity, content))
+    }
+
+    /// Appends pieces that were packed before, perhaps on another thread.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the host fails.
+    pub fn packed_pieces(
+        &mut self,
+        kind: FrameKind,
+        at: Position,
+        pieces: &[PackedPiece],
+    ) -> Result<(), JournalError> {
         let at = frame::span(at);
-        let mut offset = 0;
-        loop {
-            let piece = &content[offset..content.len().min(offset + PIECE_LEN)];
-            let header = piece_header(content.len() as u64, offset as u64, identity);
-            let payload = [header.as_slice(), piece].concat();
-            self.frame(kind, at, at, &payload, LEVEL)?;
-            offset += piece.len();
-            if offset >= content.len() {
-                return Ok(());
-            }
-        }
+        pieces.iter().try_for_each(|piece| self.frame(kind, at, at, piece))
     }
 
     /// Flushes and asks the host to put everything on the disk.
@@ -172,21 +176,15 @@ impl Writer {
         kind: FrameKind,
         first: Position,
         last: Position,
-        payload: &[u8],
-        level: i32,
+        payload: &PackedPiece,
     ) -> Result<(), JournalError> {
-        let packed = (payload.len() >= COMPRESS_FROM)
-            .then(|| zstd::bulk::compress(payload, level))
-            .transpose()
-            .map_err(|source| io_error(&self.path, source))?
-            .filter(|packed| packed.len() < payload.len());
-        let stored = packed.as_deref().unwrap_or(payload);
+        let stored = payload.stored.as_slice();
         let header = FrameHeader {
             kind,
-            compressed: packed.is_some(),
+            compressed: payload.compressed,
             needed: kind.is_needed(),
-            stored_len: frame_len(stored),
-            raw_len: frame_len(payload),
+            stored_len: frame_len(stored.len()),
+            raw_len: frame_len(payload.raw_len),
             number: self.number,
             recording: self.recording,
             first,
@@ -207,8 +205,47 @@ impl Writer {
     }
 }
 
-fn frame_len(bytes: &[u8]) -> u32 {
-    match u32::try_from(bytes.len()) {
+/// A payload as it goes into a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedPiece {
+    raw_len: usize,
+    compressed: bool,
+    stored: Vec<u8>,
+}
+
+impl PackedPiece {
+    fn of(payload: Vec<u8>, level: i32) -> Self {
+        let raw_len = payload.len();
+        let packed = (raw_len >= COMPRESS_FROM).then(|| zstd::bulk::compress(&payload, level));
+        // What cannot be compressed is stored as it is.
+        match packed.and_then(Result::ok).filter(|packed| packed.len() < raw_len) {
+            Some(stored) => Self { raw_len, compressed: true, stored },
+            None => Self { raw_len, compressed: false, stored: payload },
+        }
+    }
+}
+
+/// Cuts `content`, called `identity`, into pieces and packs them. Needs no writer, so it can run on a
+/// thread of its own.
+#[must_use]
+pub fn pack_pieces(identity: u64, content: &[u8]) -> Vec<PackedPiece> {
+    const { assert!(PIECE_LEN + PIECE_HEADER_LEN <= MAX_PAYLOAD as usize) }
+    let whole = content.len() as u64;
+    let mut pieces = Vec::new();
+    let mut offset = 0;
+    loop {
+        let piece = &content[offset..content.len().min(offset + PIECE_LEN)];
+        let header = piece_header(whole, offset as u64, identity);
+        pieces.push(PackedPiece::of([header.as_slice(), piece].concat(), PIECE_LEVEL));
+        offset += piece.len();
+        if offset >= content.len() {
+            return pieces;
+        }
+    }
+}
+
+fn frame_len(bytes: usize) -> u32 {
+    match u32::try_from(bytes) {
         Ok(length) if length <= MAX_PAYLOAD => length,
         _ => unreachable!("batches and pieces are bounded below the format's limit"),
     }
