@@ -11,10 +11,13 @@ mod gdb;
 mod info;
 mod machines;
 mod output;
+mod pack;
 mod query;
+mod recording;
 mod run;
 mod schema;
 mod snapshot;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -53,9 +56,11 @@ enum Verb {
     Dump(dump::Args),
     Info(info::Args),
     Machines(machines::Args),
+    Pack(pack::Args),
     Query(query::Args),
     Schema(schema::Args),
     Snapshot(snapshot::Args),
+    Verify(verify::Args),
 }
 
 /// Runs the command line of this process.
@@ -69,9 +74,11 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
         Verb::Dump(args) => dump::run(&args, &mut output),
         Verb::Info(args) => info::run(&args, &mut output),
         Verb::Machines(args) => machines::run(&args, boards, &mut output),
+        Verb::Pack(args) => pack::run(&args, boards, &mut output),
         Verb::Query(args) => query::run(&args, boards, &mut output),
         Verb::Schema(args) => schema::run(&args, &mut output),
         Verb::Snapshot(args) => snapshot::run(&args, &mut output),
+        Verb::Verify(args) => verify::run(&args, boards, &mut output),
     };
     output.finish(result)
 }

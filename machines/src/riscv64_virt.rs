@@ -102,8 +102,10 @@ impl Board for Riscv64Virt {
         let name = format!("{}@{}", self.name(), version.version);
         let mut builder = MachineBuilder::new(&name, memory, config.step_ps, config.quantum);
         add_devices(&mut builder, config.cpus);
-        let boot = Boot::read(config)?;
-        let device_tree = place(&mut builder, config, boot)?;
+        let device_tree = match &config.images {
+            Some(images) => place_given(&mut builder, images)?,
+            None => place(&mut builder, config, Boot::read(config)?)?,
+        };
         for hart in 0..config.cpus {
             builder.hart(config.equip(processor::hart(hart))?);
         }
@@ -160,6 +162,18 @@ fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
     }
 }
 
+/// Places exactly these images and returns the device tree among them.
+fn place_given(builder: &mut MachineBuilder, images: &[Image]) -> Result<Vec<u8>, BuildError> {
+    for image in images {
+        builder.image(image.clone())?;
+    }
+    let tree = images.iter().find(|image| image.name == DEVICE_TREE);
+    Ok(tree.map_or_else(Vec::new, |tree| tree.bytes.to_vec()))
+}
+
+/// Name of the image that is the device tree.
+const DEVICE_TREE: &str = "device tree";
+
 /// Places all images and returns the device tree.
 fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Vec<u8>, BuildError> {
     let isa = processor::isa();
@@ -200,7 +214,7 @@ fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Ve
         }
     };
     let bytes: Arc<[u8]> = tree.clone().into();
-    builder.image(Image { name: "device tree".into(), addr: tree_at, bytes, seed_at })?;
+    builder.image(Image { name: DEVICE_TREE.into(), addr: tree_at, bytes, seed_at })?;
     let vector = firmware::reset_vector(boot.entry, tree_at, boot.next);
     builder.image(Image::new("reset vector", map::ROM, vector))?;
     Ok(tree)

@@ -31,6 +31,15 @@ pub enum CliError {
     /// A machine cannot be built.
     #[error(transparent)]
     Build(#[from] crate::machine::board::BuildError),
+    /// A recording cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    /// A recording cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] crate::timeline::OpenError),
+    /// A recording or replay cannot go on.
+    #[error(transparent)]
+    Session(#[from] crate::timeline::SessionError),
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),

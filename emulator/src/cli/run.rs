@@ -2,22 +2,27 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use super::{CliError, gdb};
+use super::{
+    CliError, gdb, query,
+    recording::{self, Replayed, Runner},
+};
 use crate::{
-    clock::Position,
     console::{Chosen, Leave, LiveDoor, Pace},
     debug::{gdb::Endpoint, machine::MachineSubject},
     machine::{
         Machine, Stop,
         board::{self, Board, Config, Engine},
     },
+    memory::PAGE_BYTES,
+    timeline::{Tuning, how_off},
 };
 
 /// What the exit code of a run says.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes of a run:
   0        the guest switched the machine off, or you quit with Ctrl-A x
-  1..=255  the code with which the guest ended (test finisher)
+  1..=255  the code with which the guest ended (test finisher);
+           1 also when a replay left the recorded path
   2        wrong usage, or a file that cannot be used
   3        the guest waits for input that cannot come any more
   128+N    signal N ended the run
@@ -82,6 +87,8 @@ pub(super) struct Args {
     /// Host memory for the checkpoints of reverse debugging (default: a quarter of RAM).
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     checkpoint_memory: Option<u64>,
+    #[command(flatten)]
+    recording: recording::Args,
     /// Print counters to standard error at the end.
     #[arg(long)]
     stats: bool,
@@ -155,43 +162,103 @@ pub(super) fn run(args: &Args, boards: &[&dyn Board]) -> ExitCode {
 }
 
 fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
-    let default = boards.first().map_or("", |board| board.name());
-    let name = args.machine.as_deref().unwrap_or(default);
-    let (board, version) = board::find(boards, name).map_err(CliError::Usage)?;
-    let built = board.build(version, &args.config())?;
-    if let Some(path) = &args.dump_dtb {
-        let written = std::fs::write(path, &built.device_tree);
-        written.map_err(|error| CliError::File {
-            path: path.display().to_string(),
-            why: error.to_string(),
-        })?;
-        return Ok(0);
-    }
-    let mut machine = built.machine;
-    let started = Instant::now();
-    let chosen = Chosen { clock_base_s: args.rtc_base, seed: args.seed };
-    let door = LiveDoor::open(board.console(), args.pace(), chosen);
-    let mut door = door.map_err(|error| CliError::Usage(format!("no console: {error}")))?;
-    machine.power_on(&mut door);
     if let Some(endpoint) = &args.gdb {
-        let subject = MachineSubject::live(machine, Box::new(door));
-        let checkpoint_bytes = args.checkpoint_memory.unwrap_or(args.memory / 4);
-        return gdb::run(subject, endpoint.clone(), checkpoint_bytes);
+        return args.debug(endpoint, boards);
     }
-    let code = drive(&mut machine, &mut door);
-    drop(door);
-    if args.stats {
-        print_stats(&machine, started.elapsed());
-    }
-    code
+    let started = Instant::now();
+    let (mut machine, mut runner) = match &args.recording.replay {
+        Some(path) => {
+            let tuning = Tuning { engine: args.engine, jit_threshold: args.jit_threshold };
+            match recording::replay(&args.recording, path, boards, tuning)? {
+                Replayed::Over { machine, code } => {
+                    args.end(&machine, started);
+                    return Ok(code);
+                }
+                Replayed::Live(machine, parent) => {
+                    let live = args.live_door(serial_of(&machine, boards)?)?;
+                    let runner = recording::go_live(&args.recording, &machine, &parent, live)?;
+                    (*machine, runner)
+                }
+            }
+        }
+        None => match args.start(boards)? {
+            Some(started) => started,
+            None => return Ok(0),
+        },
+    };
+    let ended = drive(&mut machine, &mut runner);
+    let how = match &ended {
+        Ok((_, how)) => how.as_str(),
+        Err(_) => "failed",
+    };
+    let finished = runner.finish(&machine, how);
+    args.end(&machine, started);
+    let (code, _) = ended?;
+    finished?;
+    Ok(code)
 }
 
-/// Runs until the machine is off or the door is left for good.
-fn drive(machine: &mut Machine, door: &mut LiveDoor) -> Result<u8, CliError> {
-    const NEVER: Position = Position { steps: u64::MAX, idle_ns: u64::MAX, sequence: u64::MAX };
+/// Instance path of the console of the board that `machine` is.
+fn serial_of<'a>(machine: &Machine, boards: &[&'a dyn Board]) -> Result<&'a str, CliError> {
+    let (board, _) = board::find(boards, machine.name()).map_err(CliError::Usage)?;
+    Ok(board.console())
+}
+
+impl Args {
+    /// Builds the machine that the options ask for and switches it on; `None` when they only ask
+    /// for its device tree.
+    fn start(&self, boards: &[&dyn Board]) -> Result<Option<(Machine, Runner)>, CliError> {
+        let default = boards.first().map_or("", |board| board.name());
+        let name = self.machine.as_deref().unwrap_or(default);
+        let (board, version) = board::find(boards, name).map_err(CliError::Usage)?;
+        let config = self.config();
+        let built = board.build(version, &config)?;
+        if let Some(path) = &self.dump_dtb {
+            let written = std::fs::write(path, &built.device_tree);
+            written.map_err(|error| CliError::File {
+                path: path.display().to_string(),
+                why: error.to_string(),
+            })?;
+            return Ok(None);
+        }
+        let mut machine = built.machine;
+        let live = self.live_door(board.console())?;
+        let runner = Runner::power_on(&self.recording, &mut machine, &config, live)?;
+        Ok(Some((machine, runner)))
+    }
+
+    /// Runs or replays under GDB.
+    fn debug(&self, endpoint: &Endpoint, boards: &[&dyn Board]) -> Result<u8, CliError> {
+        let subject = if let Some(path) = &self.recording.replay {
+            let tuning = Tuning { engine: self.engine, jit_threshold: self.jit_threshold };
+            query::open(path, boards, tuning)?
+        } else {
+            let Some((machine, runner)) = self.start(boards)? else { return Ok(0) };
+            MachineSubject::live(machine, runner.into_live())
+        };
+        let bytes = subject.machine().memory().page_count() as u64 * PAGE_BYTES;
+        let checkpoint_bytes = self.checkpoint_memory.unwrap_or(bytes / 4);
+        gdb::run(subject, endpoint.clone(), checkpoint_bytes)
+    }
+
+    fn live_door(&self, console: &str) -> Result<LiveDoor, CliError> {
+        let chosen = Chosen { clock_base_s: self.rtc_base, seed: self.seed };
+        LiveDoor::open(console, self.pace(), chosen)
+            .map_err(|error| CliError::Usage(format!("no console: {error}")))
+    }
+
+    fn end(&self, machine: &Machine, started: Instant) {
+        if self.stats {
+            print_stats(machine, started.elapsed());
+        }
+    }
+}
+
+/// Runs until the machine is off or the door is left for good: the exit code, and how it ended.
+fn drive(machine: &mut Machine, runner: &mut Runner) -> Result<(u8, String), CliError> {
     loop {
-        match machine.run(door, NEVER) {
-            Stop::PoweredOff { code } => return Ok(code),
+        match runner.run(machine)? {
+            Stop::PoweredOff { code } => return Ok((code, how_off(code))),
             Stop::Left => {}
             Stop::Until | Stop::Debug { .. } => continue,
             Stop::Undeliverable(event) => {
@@ -201,14 +268,15 @@ fn drive(machine: &mut Machine, door: &mut LiveDoor) -> Result<u8, CliError> {
                 )));
             }
         }
-        match door.take_leave() {
-            Some(Leave::Quit) => return Ok(0),
+        match runner.live().take_leave() {
+            Some(Leave::Quit) => return Ok((0, "quit".to_owned())),
             Some(Leave::Signal(number)) => {
-                return Ok(u8::try_from(128 + number).unwrap_or(u8::MAX));
+                let code = u8::try_from(128 + number).unwrap_or(u8::MAX);
+                return Ok((code, format!("signal {number}")));
             }
             None | Some(Leave::Forsaken) => {
                 eprintln!("the guest waits for input that cannot come any more");
-                return Ok(3);
+                return Ok((3, "waits for input that cannot come".to_owned()));
             }
             Some(Leave::Output(error)) => {
                 return Err(CliError::File {

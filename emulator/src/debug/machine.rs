@@ -22,7 +22,7 @@ use crate::{
     journal::{MARK, Reader},
     machine::{Machine, Stop},
     memory::{Change, Changes},
-    timeline::{PositionSpec, Replayer, ReplayerLeave, Target},
+    timeline::{PositionSpec, Recorder, RecorderLeave, Replayer, ReplayerLeave, Target},
     vcpu::Inspect,
 };
 
@@ -54,6 +54,32 @@ pub trait Live: Door {
     /// What the host says.
     fn close(self: Box<Self>, _now: Moment, _how: &str) -> Result<(), String> {
         Ok(())
+    }
+}
+
+impl<L: Live> Live for Recorder<L> {
+    fn inject(&mut self, event: Event) {
+        self.inner_mut().inject(event);
+    }
+
+    fn is_over(&mut self) -> Option<String> {
+        match self.take_leave()? {
+            RecorderLeave::Inner => self.inner_mut().is_over(),
+            RecorderLeave::Failed => {
+                let failure = self.take_failure();
+                Some(failure.map_or_else(|| "recording failed".to_owned(), |why| why.to_string()))
+            }
+            // Under a debugger the recording goes without digests of the state.
+            RecorderLeave::StateDigestDue => None,
+        }
+    }
+
+    fn heed(&mut self, attention: Arc<AtomicBool>) {
+        self.inner_mut().heed(attention);
+    }
+
+    fn close(self: Box<Self>, now: Moment, how: &str) -> Result<(), String> {
+        self.finish(now, how).map(drop).map_err(|error| error.to_string())
     }
 }
 

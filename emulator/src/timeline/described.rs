@@ -61,7 +61,7 @@ fn describe_image(image: &Image, config: &Config) -> RecordedImage {
         name if name.starts_with("firmware") => config.bios.as_ref(),
         name if name.starts_with("kernel") => config.kernel.as_ref(),
         name if name.starts_with("initrd") => config.initrd.as_ref(),
-        name if name.starts_with("device-tree") => config.dtb.as_ref(),
+        name if name.starts_with("device tree") => config.dtb.as_ref(),
         _ => None,
     };
     let file = file.map_or_else(String::new, |path| path.display().to_string());
@@ -121,7 +121,7 @@ pub fn config_of(recording: &mut Reader) -> Result<Config, DescriptionError> {
         bios: file_of("firmware"),
         kernel: file_of("kernel"),
         initrd: file_of("initrd"),
-        dtb: file_of("device-tree"),
+        dtb: file_of("device tree"),
         images,
         engine: Engine::default(),
         jit_threshold: None,

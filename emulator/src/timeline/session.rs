@@ -96,7 +96,7 @@ impl Ledger {
     /// [`SaveError`] when a part of the machine cannot be saved.
     pub fn digest(&mut self, machine: &Machine) -> Result<NamedDigest, SaveError> {
         self.update(machine);
-        NamedDigest::of(machine, [], self.tree.root())
+        NamedDigest::of(machine, self.tree.root())
     }
 }
 
@@ -118,6 +118,11 @@ impl<D: Door> RecordSession<D> {
     /// The recorder.
     pub fn recorder_mut(&mut self) -> &mut Recorder<D> {
         &mut self.recorder
+    }
+
+    /// The recorder alone: from then on no digests of the state are taken.
+    pub fn into_recorder(self) -> Recorder<D> {
+        self.recorder
     }
 
     /// Runs `machine` until `until` or until something stops it. [`Stop::Left`] means that the live
@@ -289,7 +294,7 @@ pub fn how_off(code: u8) -> String {
     format!("power-off {code}")
 }
 
-fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
     match postcard::to_stdvec(value) {
         Ok(bytes) => bytes,
         Err(error) => unreachable!("postcard into a Vec cannot fail: {error}"),

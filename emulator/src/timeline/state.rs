@@ -39,21 +39,20 @@ pub struct NamedDigest {
 }
 
 impl NamedDigest {
-    /// The digest of `machine`, whose page tree over RAM has the root `ram`, and of `instances`.
+    /// The digest of `machine`, whose page tree over RAM has the root `ram`.
     ///
     /// # Errors
     /// [`SaveError`] when an instance cannot be saved.
-    pub fn of<'a>(
-        machine: &Machine,
-        instances: impl IntoIterator<Item = (&'a str, &'a dyn Instance)>,
-        ram: u128,
-    ) -> Result<Self, SaveError> {
+    pub fn of(machine: &Machine, ram: u128) -> Result<Self, SaveError> {
         let mut named =
             Self { digest: StateDigest { ram, ..StateDigest::default() }, ..Self::default() };
         let mut whole = Vec::new();
         named.add_registers(machine, &mut whole);
-        for (path, instance) in instances {
-            named.add(path, instance, &mut whole)?;
+        let instances = machine.instances();
+        for path in instances.paths() {
+            if let Some(instance) = instances.get(path) {
+                named.add(path, instance, &mut whole)?;
+            }
         }
         named.digest.whole = xxh3_64(&whole);
         Ok(named)
@@ -68,15 +67,6 @@ impl NamedDigest {
                 whole.extend_from_slice(&value.to_le_bytes());
                 self.push(format!("hart{number}.{}", register.name), &value.to_le_bytes());
             }
-        }
-        let state = machine.state();
-        for (name, value) in [
-            ("machine.transcript", state.transcript.0),
-            ("machine.schedule.cursor", u64::from(state.schedule.cursor)),
-            ("machine.schedule.quantum_left", state.schedule.quantum_left),
-        ] {
-            whole.extend_from_slice(&value.to_le_bytes());
-            self.push(name.to_owned(), &value.to_le_bytes());
         }
     }
 

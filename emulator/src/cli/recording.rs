@@ -1,0 +1,235 @@
+//! `--record`, `--replay`, `--until`, `--go-live`: the options that tie a run to a recording.
+
+use std::{io::Write, path::PathBuf};
+
+use super::output::CliError;
+use crate::{
+    clock::Position,
+    console::LiveDoor,
+    debug::machine::Live,
+    door,
+    journal::{Description, Parent, Reader, Writer},
+    machine::{Machine, Stop, board::Board},
+    timeline::{
+        Opened, PositionSpec, RecordSession, Recorder, ReplayStop, SessionError, Sink, Tuning,
+        described::{DigestSteps, describe},
+        listing::ending_in_words,
+    },
+};
+
+/// Options of recording and replaying.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Write down what comes from outside, so that the run can be repeated exactly.
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
+    /// Instructions from one digest to the next in the recording (default: 2^24 for the transcript,
+    /// 2^28 for the whole state).
+    #[arg(long, value_name = "N", requires = "record", value_parser = clap::value_parser!(u64).range(1..))]
+    digest_every: Option<u64>,
+    /// Repeat a recorded run; it names the machine and its files.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "kernel", "bios", "initrd", "dtb", "cpus", "memory", "insn_time"])]
+    pub(super) replay: Option<PathBuf>,
+    /// End the replay at a position: an instruction count, 12.5s, 45%, event:12, mark:NAME, end.
+    #[arg(long, value_name = "POSITION", requires = "replay")]
+    until: Option<PositionSpec>,
+    /// Leave the recording at --until and go on live.
+    #[arg(long, requires = "until")]
+    go_live: bool,
+}
+
+/// What lets a live machine run: alone or recorded.
+pub(super) enum Runner {
+    /// Nothing is written down.
+    Plain(LiveDoor),
+    /// Everything from outside is.
+    Recorded(Box<RecordSession<LiveDoor>>),
+}
+
+impl Runner {
+    /// Switches `machine` on.
+    ///
+    /// # Errors
+    /// A recording that cannot be created.
+    pub(super) fn power_on(
+        args: &Args,
+        machine: &mut Machine,
+        config: &crate::machine::board::Config,
+        mut live: LiveDoor,
+    ) -> Result<Self, CliError> {
+        let Some(path) = &args.record else {
+            machine.power_on(&mut live);
+            return Ok(Self::Plain(live));
+        };
+        let every = args.digest_steps();
+        let description = describe(machine, config, every);
+        let writer = Writer::create(path, &description)?;
+        let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
+        machine.power_on(&mut recorder);
+        Ok(Self::Recorded(Box::new(RecordSession::new(machine, recorder))))
+    }
+
+    /// Runs until something stops the machine.
+    ///
+    /// # Errors
+    /// A recording that cannot be written any more: it replays up to what was written.
+    pub(super) fn run(&mut self, machine: &mut Machine) -> Result<Stop, CliError> {
+        match self {
+            Self::Plain(door) => Ok(machine.run(door, Position::MAX)),
+            Self::Recorded(session) => Ok(session.run(machine, Position::MAX)?),
+        }
+    }
+
+    /// The live door.
+    pub(super) fn live(&mut self) -> &mut LiveDoor {
+        match self {
+            Self::Plain(door) => door,
+            Self::Recorded(session) => session.recorder_mut().inner_mut(),
+        }
+    }
+
+    /// The door alone, for a debugger that drives the machine itself.
+    pub(super) fn into_live(self) -> Box<dyn Live> {
+        match self {
+            Self::Plain(door) => Box::new(door),
+            Self::Recorded(session) => Box::new(session.into_recorder()),
+        }
+    }
+
+    /// Ends the recording, if there is one; `how` says how the run ended.
+    ///
+    /// # Errors
+    /// A recording that cannot be written.
+    pub(super) fn finish(self, machine: &Machine, how: &str) -> Result<(), CliError> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Recorded(session) => Ok(session.finish(machine, how).map(drop)?),
+        }
+    }
+}
+
+impl Args {
+    fn digest_steps(&self) -> DigestSteps {
+        self.digest_every.map_or_else(DigestSteps::default, |steps| DigestSteps {
+            transcript: steps,
+            state: steps,
+        })
+    }
+}
+
+/// Where a replay left the machine.
+pub(super) enum Replayed {
+    /// It is over.
+    Over {
+        /// The machine as the replay left it.
+        machine: Box<Machine>,
+        /// The exit code.
+        code: u8,
+    },
+    /// The machine goes on live from here.
+    Live(Box<Machine>, Box<Reader>),
+}
+
+/// What the replayed guest prints goes where the live one's did.
+struct Console;
+
+impl Sink for Console {
+    fn output(&mut self, _: Position, output: door::Output<'_>) {
+        let mut stdout = std::io::stdout().lock();
+        // A closed pipe ends what is shown, not what is replayed.
+        drop(stdout.write_all(output.data).and_then(|()| stdout.flush()));
+    }
+}
+
+/// Exit code of a replay that left the recorded path.
+const DIVERGED: u8 = 1;
+
+/// Replays as `args` say.
+///
+/// # Errors
+/// A recording that cannot be replayed, or a position that it does not have.
+pub(super) fn replay(
+    args: &Args,
+    path: &std::path::Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+) -> Result<Replayed, CliError> {
+    let Opened { recording, mut machine, mut session } =
+        Opened::at_power_on(path, boards, tuning, Console)?;
+    if let Some(until) = &args.until {
+        let target =
+            until.resolve(&recording).map_err(|error| CliError::Usage(error.to_string()))?;
+        session.replayer_mut().limit(Some(target));
+    }
+    let result = session.run(&mut machine, Position::MAX);
+    let machine = Box::new(machine);
+    let code = match result {
+        Ok(ReplayStop::Limit) if args.go_live => {
+            return Ok(Replayed::Live(machine, Box::new(recording)));
+        }
+        Ok(ReplayStop::PoweredOff { code }) => code,
+        Ok(stop) => {
+            let Position { steps, idle_ns, sequence } = machine.position();
+            let why = match stop {
+                ReplayStop::End { how: Some(how) } => format!("as recorded: {how}"),
+                ReplayStop::End { how: None } => {
+                    ending_in_words(recording.ending(), recording.last())
+                }
+                _ => "as asked".to_owned(),
+            };
+            eprintln!("\nreplay ends at instruction {steps} ({steps}:{idle_ns}:{sequence}), {why}");
+            0
+        }
+        Err(SessionError::Diverged(divergence)) => {
+            eprintln!("\nthe replay left the recorded path: {divergence}");
+            eprintln!("`emulator bisect {}` narrows it down", path.display());
+            DIVERGED
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Replayed::Over { machine, code })
+}
+
+/// Lets a machine that stands in `parent` go on behind `live`; `args.record` names the child.
+///
+/// # Errors
+/// A child that cannot be written.
+pub(super) fn go_live(
+    args: &Args,
+    machine: &Machine,
+    parent: &Reader,
+    live: LiveDoor,
+) -> Result<Runner, CliError> {
+    let Some(path) = &args.record else { return Ok(Runner::Plain(live)) };
+    if same_file(path, parent.path()) {
+        return Err(CliError::Usage(format!(
+            "--record {} would overwrite the recording that is replayed",
+            path.display()
+        )));
+    }
+    let every = args.digest_steps();
+    let position = machine.position();
+    let description = Description {
+        parent: Some(Parent {
+            file: parent.path().display().to_string(),
+            recording: parent.recording(),
+            steps: position.steps,
+            idle_ns: position.idle_ns,
+            sequence: position.sequence,
+        }),
+        transcript_every: every.transcript,
+        state_every: every.state,
+        ..parent.description().clone()
+    };
+    let writer = Writer::create(path, &description)?;
+    let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
+    recorder.continue_from(parent, position)?;
+    Ok(Runner::Recorded(Box::new(RecordSession::new(machine, recorder))))
+}
+
+fn same_file(one: &std::path::Path, two: &std::path::Path) -> bool {
+    match (one.canonicalize(), two.canonicalize()) {
+        (Ok(one), Ok(two)) => one == two,
+        _ => false,
+    }
+}
