@@ -19,6 +19,7 @@ use crate::{
 
 /// Options of recording and replaying.
 #[derive(Debug, clap::Args)]
+#[group(id = "recording")]
 pub(super) struct Args {
     /// Write down what comes from outside, so that the run can be repeated exactly.
     #[arg(long, value_name = "FILE")]
