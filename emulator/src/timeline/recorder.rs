@@ -77,7 +77,9 @@ impl<D: Door> Recorder<D> {
     ) -> Result<(), JournalError> {
         for record in parent.records()? {
             let record = record?;
-            if record.position >= position || &*record.kind == END {
+            // What the machine took when it was switched on has no place of its own.
+            let is_power_on = matches!(&*record.kind, kind::CLOCK_BASE | kind::SEED);
+            if !is_power_on && record.position >= position || &*record.kind == END {
                 break;
             }
             self.write(&record);
