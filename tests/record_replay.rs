@@ -1,6 +1,8 @@
 //! Recordings of the demo guest: what was recorded replays equal, on either engine, cut anywhere,
 //! and a replay that goes another way says where and what.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 use std::{cell::RefCell, fs, path::Path, rc::Rc};
 
 use emulator::{
