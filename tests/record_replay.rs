@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
-use std::{cell::RefCell, fs, path::Path, rc::Rc};
+use std::{cell::RefCell, fs, path::Path, rc::Rc, time::Duration};
 
 use emulator::{
     clock::Position,
@@ -16,6 +16,7 @@ use emulator::{
     timeline::{
         Divergence, Opened, PositionSpec, RecordSession, Recorder, ReplayStop, SessionError,
         Tuning,
+        checkpoint::checkpoints,
         described::{DigestSteps, describe},
         how_off,
     },
@@ -127,6 +128,17 @@ struct Seen {
 }
 
 fn record(path: &Path, seed: u64, lines: &str, engine: Engine) -> Seen {
+    record_with(path, seed, lines, engine, None)
+}
+
+/// Records, with checkpoints so much of the host's time apart.
+fn record_with(
+    path: &Path,
+    seed: u64,
+    lines: &str,
+    engine: Engine,
+    checkpoint_every: Option<Duration>,
+) -> Seen {
     let config = config(engine);
     let mut machine = machine(&config);
     let description = describe(&machine, &config, EVERY);
@@ -135,6 +147,9 @@ fn record(path: &Path, seed: u64, lines: &str, engine: Engine) -> Seen {
     let mut recorder = Recorder::new(typist, writer, EVERY.transcript, EVERY.state);
     machine.power_on(&mut recorder);
     let mut session = RecordSession::new(&machine, recorder);
+    if checkpoint_every.is_some() {
+        session.take_checkpoints(checkpoint_every);
+    }
     let stop = session.run(&mut machine, Position::MAX).unwrap();
     let Stop::PoweredOff { code } = stop else { panic!("seed {seed}: {stop:?}") };
     let typist = session.finish(&machine, &how_off(code)).unwrap();
@@ -187,6 +202,31 @@ fn a_recording_across_reboots_replays_equal() {
     assert!(recorded.console.matches("demo guest").count() >= 2, "{}", recorded.console);
     let (replayed, ..) = replay(&path, Engine::Interpreter).unwrap();
     assert_eq!(replayed, recorded);
+}
+
+#[test]
+fn a_replay_from_every_checkpoint_reaches_the_same_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoints.rec");
+    let lines = "date\rreboot\rxx\rdate\r";
+    // One wherever the machine looks up: more than anybody would take, and no matter of time.
+    let recorded = record_with(&path, 21, lines, Engine::Auto, Some(Duration::ZERO));
+    let count = checkpoints(&Reader::open(&path).unwrap()).len();
+    assert!(count >= 3, "{count} checkpoints");
+    for number in (0..count).step_by(count.div_ceil(12)) {
+        for engine in [Engine::Interpreter, Engine::Auto] {
+            let tuning = Tuning { engine, jit_threshold: Some(2) };
+            let Opened { mut machine, mut session, .. } =
+                Opened::at_checkpoint(&path, BOARDS, tuning, number, ()).unwrap();
+            let stop = session.run(&mut machine, Position::MAX);
+            let stop = stop.unwrap_or_else(|error| panic!("from {number}: {error}"));
+            assert_eq!(stop, ReplayStop::PoweredOff { code: 0 }, "from {number}");
+            assert_eq!(machine.moment(), recorded.moment, "from {number}, {engine:?}");
+        }
+    }
+    let missing = Opened::at_checkpoint(&path, BOARDS, Tuning::default(), count, ());
+    let message = missing.expect_err("there is none").to_string();
+    assert!(message.contains(&format!("it has {count}, counted from 0")), "{message}");
 }
 
 #[test]

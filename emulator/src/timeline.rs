@@ -10,6 +10,7 @@
 //! an event that never comes: a machine that runs past one, or waits for ever in front of one, has
 //! diverged.
 
+pub mod checkpoint;
 pub mod described;
 mod divergence;
 pub mod listing;

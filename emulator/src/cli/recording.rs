@@ -1,6 +1,6 @@
 //! `--record`, `--replay`, `--until`, `--go-live`: the options that tie a run to a recording.
 
-use std::{io::Write, path::PathBuf};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use super::output::CliError;
 use crate::{
@@ -28,6 +28,13 @@ pub(super) struct Args {
     /// 2^28 for the whole state).
     #[arg(long, value_name = "N", requires = "record", value_parser = clap::value_parser!(u64).range(1..))]
     digest_every: Option<u64>,
+    /// Host time from one checkpoint in the recording to the next, in seconds (default: as often as
+    /// they are cheap, at most every half second).
+    #[arg(long, value_name = "SECONDS", requires = "record", value_parser = parse_seconds)]
+    checkpoint_every: Option<Duration>,
+    /// No checkpoints in the recording: it is smaller, and replays from power-on only.
+    #[arg(long, requires = "record", conflicts_with = "checkpoint_every")]
+    no_checkpoints: bool,
     /// Repeat a recorded run; it names the machine and its files.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "kernel", "bios", "initrd", "dtb", "cpus", "memory", "insn_time"])]
     pub(super) replay: Option<PathBuf>,
@@ -67,7 +74,15 @@ impl Runner {
         let writer = Writer::create(path, &description)?;
         let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
         machine.power_on(&mut recorder);
-        Ok(Self::Recorded(Box::new(RecordSession::new(machine, recorder))))
+        Ok(Self::recorded(args, machine, recorder))
+    }
+
+    fn recorded(args: &Args, machine: &Machine, recorder: Recorder<LiveDoor>) -> Self {
+        let mut session = RecordSession::new(machine, recorder);
+        if !args.no_checkpoints {
+            session.take_checkpoints(args.checkpoint_every);
+        }
+        Self::Recorded(Box::new(session))
     }
 
     /// Runs until something stops the machine.
@@ -107,6 +122,12 @@ impl Runner {
             Self::Recorded(session) => Ok(session.finish(machine, how).map(drop)?),
         }
     }
+}
+
+/// Seconds, with a fraction.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 impl Args {
@@ -225,7 +246,7 @@ pub(super) fn go_live(
     let writer = Writer::create(path, &description)?;
     let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
     recorder.continue_from(parent, position)?;
-    Ok(Runner::Recorded(Box::new(RecordSession::new(machine, recorder))))
+    Ok(Runner::recorded(args, machine, recorder))
 }
 
 fn same_file(one: &std::path::Path, two: &std::path::Path) -> bool {

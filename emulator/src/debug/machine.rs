@@ -69,8 +69,9 @@ impl<L: Live> Live for Recorder<L> {
                 let failure = self.take_failure();
                 Some(failure.map_or_else(|| "recording failed".to_owned(), |why| why.to_string()))
             }
-            // Under a debugger the recording goes without digests of the state.
-            RecorderLeave::StateDigestDue => None,
+            // Under a debugger the recording goes without digests of the state
+            // and without checkpoints.
+            RecorderLeave::StateDigestDue | RecorderLeave::CheckpointDue => None,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
 
 use super::{
     ReplaySession, Replayer, Sink,
+    checkpoint::{self, CheckpointError},
     described::{DescriptionError, check_images, config_of},
 };
 
@@ -24,6 +25,9 @@ pub enum OpenError {
     /// Its description gives no machine, or another one.
     #[error(transparent)]
     Description(#[from] DescriptionError),
+    /// A checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// This build has no such machine.
     #[error("recorded was the machine {machine}: {why}")]
     NoBoard {
@@ -93,6 +97,27 @@ impl<S: Sink> Opened<S> {
         let mut machine = build(&mut recording, boards, tuning)?;
         let mut replayer = Replayer::new(&recording, machine.clock().step_ps, sink)?;
         machine.power_on(&mut replayer);
+        let session = ReplaySession::new(&machine, replayer);
+        Ok(Self { recording, machine, session })
+    }
+
+    /// Opens `path` for replay from its checkpoint `number`, counted from 0.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn at_checkpoint(
+        path: &Path,
+        boards: &[&dyn Board],
+        tuning: Tuning,
+        number: usize,
+        sink: S,
+    ) -> Result<Self, OpenError> {
+        let mut recording = Reader::open(path)?;
+        let mut machine = build(&mut recording, boards, tuning)?;
+        let mut replayer = Replayer::new(&recording, machine.clock().step_ps, sink)?;
+        machine.power_on(&mut replayer);
+        let position = checkpoint::restore(&mut machine, &mut recording, number)?;
+        replayer.seek(&recording, position)?;
         let session = ReplaySession::new(&machine, replayer);
         Ok(Self { recording, machine, session })
     }

@@ -13,7 +13,9 @@ use std::{
 use crate::{
     clock::Position,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
-    journal::{DIGEST_TRANSCRIPT, END, JournalError, Reader, Record, Writer},
+    journal::{
+        DIGEST_TRANSCRIPT, END, FrameKind, JournalError, PackedPiece, Reader, Record, Writer,
+    },
 };
 
 /// Records go to the file at least this often while the machine runs.
@@ -31,6 +33,8 @@ pub enum RecorderLeave {
     Failed,
     /// A digest of the whole state is due; the machine stands at its position.
     StateDigestDue,
+    /// A checkpoint is due.
+    CheckpointDue,
 }
 
 /// A door that records what `inner` lets in.
@@ -45,6 +49,8 @@ pub struct Recorder<D> {
     state_every: u64,
     state_due: u64,
     flushed_at: Instant,
+    checkpoint_due: Option<Instant>,
+    checkpoint_last: Option<Position>,
 }
 
 impl<D: Door> Recorder<D> {
@@ -62,6 +68,8 @@ impl<D: Door> Recorder<D> {
             state_every,
             state_due: state_every,
             flushed_at: host_now(),
+            checkpoint_due: None,
+            checkpoint_last: None,
         }
     }
 
@@ -103,6 +111,20 @@ impl<D: Door> Recorder<D> {
     /// The first failure to write, once. Recording ends with it; the run may go on.
     pub fn take_failure(&mut self) -> Option<JournalError> {
         self.failure.take()
+    }
+
+    /// Host time at which the machine is to be stopped for a checkpoint, if ever.
+    pub(super) fn checkpoint_at(&mut self, due: Option<Instant>) {
+        self.checkpoint_due = due;
+    }
+
+    /// Appends a checkpoint that was taken at `position`.
+    pub(super) fn checkpoint(&mut self, position: Position, pieces: &[PackedPiece]) {
+        if self.failure.is_none()
+            && let Err(error) = self.writer.packed_pieces(FrameKind::Checkpoint, position, pieces)
+        {
+            self.failure = Some(error);
+        }
     }
 
     /// Why the recorder asked the machine to leave last, once.
@@ -215,6 +237,16 @@ impl<D: Door> Door for Recorder<D> {
         if steps >= self.state_due {
             self.state_due = next_multiple(steps, self.state_every);
             self.leave = Some(RecorderLeave::StateDigestDue);
+            return Reply::Leave;
+        }
+        // Where the guest stands still, another checkpoint would say the same.
+        let place = Position { sequence: 0, ..now.position };
+        if self.checkpoint_last != Some(place)
+            && self.checkpoint_due.is_some_and(|due| host_now() >= due)
+        {
+            self.checkpoint_due = None;
+            self.checkpoint_last = Some(place);
+            self.leave = Some(RecorderLeave::CheckpointDue);
             return Reply::Leave;
         }
         self.flush_if_due(now.position);

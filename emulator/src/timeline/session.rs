@@ -4,7 +4,10 @@
 //! between two runs. The ledger of RAM hashes is brought up to date from the pages that the memory
 //! reports as written, so a digest costs what the guest wrote since the one before.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use vmstate::error::SaveError;
 
@@ -19,6 +22,7 @@ use crate::{
 
 use super::{
     Divergence, NamedDigest, Recorder, RecorderLeave, Replayer, ReplayerLeave, StateDigest,
+    checkpoint::{self, CheckpointError, Checkpointer},
     replayer::{RecordedState, Sink},
 };
 
@@ -31,6 +35,9 @@ pub enum SessionError {
     /// The recording cannot be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A checkpoint cannot be taken or used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A part of the machine cannot be saved, so there is no digest of it.
     #[error("the state cannot be hashed: {0}")]
     Save(#[from] SaveError),
@@ -54,11 +61,16 @@ impl Ledger {
         let memory = machine.memory();
         let mut ledger =
             Self { tree: PageTree::new(memory.page_count()), written: BTreeSet::new() };
-        let touched = (0..memory.page_count())
-            .filter(|page| memory.page_flags(*page).contains(PageFlags::TOUCHED));
-        ledger.rehash(machine, touched);
+        ledger.rehash(machine, Self::touched(machine));
         drop(memory.begin_epoch(false));
         ledger
+    }
+
+    /// Pages that may hold anything but zeros.
+    fn touched(machine: &Machine) -> impl Iterator<Item = usize> {
+        let memory = machine.memory();
+        (0..memory.page_count())
+            .filter(|page| memory.page_flags(*page).contains(PageFlags::TOUCHED))
     }
 
     /// Takes in what was written since the last call. Begins an epoch of the machine's memory.
@@ -106,13 +118,22 @@ pub struct RecordSession<D> {
     recorder: Recorder<D>,
     ledger: Ledger,
     names: Vec<String>,
+    checkpointer: Option<Checkpointer>,
 }
 
 impl<D: Door> RecordSession<D> {
     /// Records `machine`, which has just been switched on through `recorder`, or stands where the
     /// recording starts.
     pub fn new(machine: &Machine, recorder: Recorder<D>) -> Self {
-        Self { recorder, ledger: Ledger::new(machine), names: Vec::new() }
+        Self { recorder, ledger: Ledger::new(machine), names: Vec::new(), checkpointer: None }
+    }
+
+    /// Lets the recording hold checkpoints: as often as they are cheap, or `every` so much of the
+    /// host's time.
+    pub fn take_checkpoints(&mut self, every: Option<Duration>) {
+        let checkpointer = Checkpointer::new(every);
+        self.recorder.checkpoint_at(Some(checkpointer.due()));
+        self.checkpointer = Some(checkpointer);
     }
 
     /// The recorder.
@@ -139,6 +160,7 @@ impl<D: Door> RecordSession<D> {
             }
             match self.recorder.take_leave() {
                 Some(RecorderLeave::StateDigestDue) => self.digest(machine)?,
+                Some(RecorderLeave::CheckpointDue) => self.checkpoint(machine)?,
                 Some(RecorderLeave::Failed) => {
                     if let Some(failure) = self.recorder.take_failure() {
                         return Err(failure.into());
@@ -162,7 +184,32 @@ impl<D: Door> RecordSession<D> {
     /// [`SessionError`] when it cannot be written.
     pub fn finish(mut self, machine: &Machine, how: &str) -> Result<D, SessionError> {
         self.digest(machine)?;
+        if let Some(mut checkpointer) = self.checkpointer.take() {
+            for (position, pieces) in checkpointer.finish() {
+                self.recorder.checkpoint(position, &pieces);
+            }
+        }
         Ok(self.recorder.finish(machine.moment(), how)?)
+    }
+
+    /// Takes a digest and a checkpoint here, and writes those that are compressed by now.
+    fn checkpoint(&mut self, machine: &Machine) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.digest(machine)?;
+        let Some(checkpointer) = &mut self.checkpointer else { return Ok(()) };
+        let pages = if checkpointer.number() == 0 {
+            Ledger::touched(machine).collect()
+        } else {
+            self.ledger.take_written()
+        };
+        self.ledger.written.clear();
+        let payload = checkpoint::capture(machine, pages, checkpointer.number())?;
+        checkpointer.hand_over(machine.position(), payload, started);
+        for (position, pieces) in checkpointer.ready() {
+            self.recorder.checkpoint(position, &pieces);
+        }
+        self.recorder.checkpoint_at(Some(checkpointer.due()));
+        Ok(())
     }
 
     fn digest(&mut self, machine: &Machine) -> Result<(), SessionError> {
