@@ -310,6 +310,6 @@ fn another_image_is_refused_by_name_before_it_runs() {
     drop(Writer::create(&path, &description).unwrap());
     let error = Opened::at_power_on(&path, BOARDS, Tuning::default(), ()).expect_err("refused");
     let message = error.to_string();
-    assert!(message.contains("is not the recorded one: blake3"), "{message}");
+    assert!(message.contains("not the recorded one: blake3"), "{message}");
     assert!(message.contains(&description.images[0].role), "{message}");
 }

@@ -167,8 +167,13 @@ pub enum JournalError {
     },
     /// An image differs from the recorded one.
     #[error(
-        "{role} {file} is not the recorded one: blake3 {found}, recorded {recorded}; \
-         give the recorded file or replay a packed recording"
+        "{}: this is not the recorded one: blake3 {found}, recorded {recorded}; {}",
+        [role.as_str(), file.as_str()].join(" ").trim_end(),
+        if file.is_empty() {
+            "this build makes another one: use the build that recorded, or a packed recording"
+        } else {
+            "give the recorded file or replay a packed recording"
+        }
     )]
     ImageChanged {
         /// What the image is for.
