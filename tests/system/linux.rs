@@ -7,7 +7,7 @@ use emulator::machine::{
 
 use super::{
     console::{Script, Step, run},
-    guests::{linux, machine},
+    guests::{file, linux, machine},
 };
 
 const SHELL: &[Step] = &[
@@ -37,4 +37,19 @@ fn debian_boots_to_a_prompt_and_switches_off_alike_in_both_engines() {
     let interpreter = boots(1, Engine::Interpreter);
     let translator = boots(1, Engine::Auto);
     assert_eq!(interpreter, translator, "steps and transcript");
+}
+
+#[test]
+fn debian_boots_on_four_harts_alike_in_both_engines() {
+    let interpreter = boots(4, Engine::Interpreter);
+    let translator = boots(4, Engine::Auto);
+    assert_eq!(interpreter, translator, "steps and transcript");
+}
+
+#[test]
+fn the_debian_installer_reaches_its_first_screen() {
+    let mut machine = machine(&Config { initrd: Some(file("installer-initrd.gz")), ..linux(1) });
+    let mut script = Script::new(&[("Select a language", "")]);
+    machine.power_on(&mut script);
+    run(&mut machine, &mut script, 12_000_000_000);
 }

@@ -28,6 +28,13 @@ impl GuestMemory {
         self.changes.borrow_mut().push(Change::RevokedReads);
     }
 
+    /// Whether any range is watched at all: only then can a change that was not looked at in time
+    /// have been a hit.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        !self.watched.borrow().is_empty() || !self.read_watched.borrow().is_empty()
+    }
+
     /// Whether reads of the page must be told to [`GuestMemory::note_read`].
     #[inline]
     #[must_use]

@@ -265,7 +265,7 @@ impl Hart {
                 Changes::Everything => {
                     self.flush_translations(memory);
                     self.code.clear();
-                    watched = true;
+                    watched |= memory.is_watching();
                 }
                 Changes::Since(changes) => {
                     for change in changes {
