@@ -23,7 +23,7 @@ macro_rules! device {
             pub(crate) struct Device {
                 pub(crate) registers: [u64; 32],
                 pub(crate) timers: [u32; 32],
-                pub(crate) buffers: [[u8; 32]; 10],
+                pub(crate) buffers: [[u8; 32]; 18],
                 pub(crate) enabled: bool,
                 pub(crate) level: i32,
                 pub(crate) pending: Option<u16>,
