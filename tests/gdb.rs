@@ -1,0 +1,164 @@
+//! The real GDB in front of the demo guest. What is asserted is what a user would read.
+
+use std::{
+    process::{Command, Stdio},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use emulator::{
+    clock::Position,
+    debug::{
+        Engine,
+        gdb::{Ending, Endpoint, Listener, serve},
+        machine::{Live, MachineSubject},
+        monitor::Session,
+    },
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake},
+    machine::{Machine, board},
+};
+
+/// A host on which nobody types, as fast as it can.
+struct Quiet {
+    events: Vec<Event>,
+}
+
+impl Door for Quiet {
+    fn power_on(&mut self) -> PowerOn {
+        PowerOn::default()
+    }
+
+    fn horizon(&mut self, _: Moment) -> u64 {
+        u64::MAX
+    }
+
+    fn take(&mut self, _: Moment) -> Reply {
+        self.events.pop().map_or(Reply::Nothing, Reply::Event)
+    }
+
+    fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {
+        if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
+    }
+
+    fn output(&mut self, _: Position, _: Output<'_>) {}
+}
+
+impl Live for Quiet {
+    fn inject(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn is_over(&mut self) -> Option<String> {
+        Some("nothing happens any more".to_owned())
+    }
+
+    fn heed(&mut self, _: Arc<AtomicBool>) {}
+}
+
+fn demo(harts: u32) -> Machine {
+    let (board, version) = board::find(machines::BOARDS, "riscv64-virt").expect("the board");
+    let config = board::Config {
+        cpus: harts,
+        memory_bytes: 16 << 20,
+        engine: board::Engine::Interpreter,
+        ..board::Config::default()
+    };
+    board.build(version, &config).expect("the demo guest needs nothing").machine
+}
+
+/// What GDB prints for `commands` in front of `session`.
+fn gdb(session: &mut Session, commands: &[&str]) -> (String, Ending) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("gdb");
+    let endpoint = Endpoint::Unix(socket.clone());
+    let mut listener = Listener::bind(endpoint).expect("a socket");
+    let symbols = concat!(env!("CARGO_MANIFEST_DIR"), "/machines/guests/demo.elf");
+    let mut command = Command::new("gdb-multiarch");
+    command.args(["-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off"]);
+    command.arg("-ex").arg(format!("target remote {}", socket.display()));
+    for line in commands {
+        command.args(["-ex", line]);
+    }
+    command.arg(symbols).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("gdb-multiarch is installed by scripts/setup");
+    let stream = listener.accept().expect("gdb connects").expect("gdb connects");
+    let wire = stream.start(session.engine.attention());
+    let ending = serve(session, wire).expect("the machine does not fail");
+    let output = child.wait_with_output().expect("gdb ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    (text, ending)
+}
+
+fn live(harts: u32) -> Session {
+    let mut machine = demo(harts);
+    let mut door = Quiet { events: Vec::new() };
+    machine.power_on(&mut door);
+    Session::new(Engine::new(Box::new(MachineSubject::live(machine, Box::new(door))), 0))
+}
+
+#[track_caller]
+fn assert_in_order(text: &str, expected: &[&str]) {
+    let mut rest = text;
+    for line in expected {
+        let Some(at) = rest.find(line) else { panic!("`{line}` is missing behind:\n{text}") };
+        rest = &rest[at + line.len()..];
+    }
+}
+
+#[test]
+fn a_live_machine_stops_at_breakpoints_and_watchpoints_and_shows_its_state() {
+    let mut session = live(1);
+    let (text, ending) = gdb(
+        &mut session,
+        &[
+            "break *main",
+            "continue",
+            "print/x $pc == (long)main",
+            "info registers mstatus",
+            "x/1xw main",
+            "watch *(long*)0x80001308",
+            "continue",
+            "delete",
+            "rwatch *(long*)0x80001308",
+            "continue",
+            "delete",
+            "hbreak trap",
+            "continue",
+            "print/x $a0",
+            "set var $a1 = 0x1234",
+            "print/x $a1",
+            "set var *(int*)0x80001000 = 77",
+            "print *(int*)0x80001000",
+            "stepi",
+            "monitor where",
+            "info threads",
+            "detach",
+        ],
+    );
+    assert_in_order(
+        &text,
+        &[
+            "Breakpoint 1, ",
+            "= 0x1",
+            "mstatus ",
+            "Hardware watchpoint 2",
+            "Old value = 0",
+            "New value = 1",
+            "Hardware read watchpoint 3",
+            "Value = 1",
+            "Breakpoint 4, ",
+            "= 0x8000000000000007",
+            "= 0x1234",
+            "= 77",
+            "Thread 1.1 (hart 0, ",
+            // GDB shows what a monitor command prints on standard error.
+            "position ",
+            ", live",
+            "* hart 0",
+        ],
+    );
+    assert_eq!(ending, Ending::Detached, "{text}");
+    // A second GDB finds the machine where the first one left it, without its breakpoints.
+    let (text, _) = gdb(&mut session, &["print/x $a1", "info breakpoints", "detach"]);
+    assert_in_order(&text, &["= 0x1234", "No breakpoints"]);
+}
