@@ -15,6 +15,7 @@ mod pack;
 mod query;
 mod recording;
 mod run;
+mod saving;
 mod schema;
 mod snapshot;
 mod verify;

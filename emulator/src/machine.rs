@@ -201,6 +201,11 @@ impl Machine {
     /// The same, to load state. [`Machine::rewire`] must follow.
     #[must_use]
     pub fn instances_mut(&mut self) -> Instances<&mut dyn Instance> {
+        self.instances_and_memory().0
+    }
+
+    /// The same, with the memory that is loaded together with them.
+    pub fn instances_and_memory(&mut self) -> (Instances<&mut dyn Instance>, &GuestMemory) {
         let mut instances = Instances::new();
         instances.add("machine", &mut self.state as &mut dyn Instance);
         for (number, hart) in self.harts.iter_mut().enumerate() {
@@ -209,7 +214,7 @@ impl Machine {
         for (path, device) in self.fabric.instances_mut() {
             instances.add(path, device);
         }
-        instances
+        (instances, &self.memory)
     }
 
     /// Moves the timeline, as the last act but one of a restore; [`Machine::rewire`] must follow.

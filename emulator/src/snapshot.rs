@@ -19,6 +19,7 @@ mod chain;
 mod compare;
 mod error;
 mod flatten;
+mod machine;
 mod pages;
 mod ram;
 mod save;
@@ -29,6 +30,7 @@ pub use chain::{Chain, Layer, Piece, PieceSource};
 pub use compare::{RamDifference, ram_differences};
 pub use error::SnapshotError;
 pub use flatten::flatten;
+pub use machine::{config_of, load_machine, machine_name, save_machine};
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
 pub use save::{Caption, LoadOptions, PRODUCER, SaveOptions, check_external_files, load, save};
 

@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use super::{
     CliError, gdb, query,
     recording::{self, Replayed, Runner},
+    saving,
 };
 use crate::{
     console::{Chosen, Leave, LiveDoor, Pace},
@@ -14,6 +15,7 @@ use crate::{
         board::{self, Board, Config, Engine},
     },
     memory::PAGE_BYTES,
+    snapshot::{self, Chain},
     timeline::{Tuning, how_off},
 };
 
@@ -89,6 +91,8 @@ pub(super) struct Args {
     checkpoint_memory: Option<u64>,
     #[command(flatten)]
     recording: recording::Args,
+    #[command(flatten)]
+    saving: saving::Args,
     /// Print counters to standard error at the end.
     #[arg(long)]
     stats: bool,
@@ -187,6 +191,7 @@ fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
         },
     };
     let ended = drive(&mut machine, &mut runner);
+    let saved = args.save(&machine, boards);
     let how = match &ended {
         Ok((_, how)) => how.as_str(),
         Err(_) => "failed",
@@ -195,6 +200,7 @@ fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
     args.end(&machine, started);
     let (code, _) = ended?;
     finished?;
+    saved?;
     Ok(code)
 }
 
@@ -208,10 +214,9 @@ impl Args {
     /// Builds the machine that the options ask for and switches it on; `None` when they only ask
     /// for its device tree.
     fn start(&self, boards: &[&dyn Board]) -> Result<Option<(Machine, Runner)>, CliError> {
-        let default = boards.first().map_or("", |board| board.name());
-        let name = self.machine.as_deref().unwrap_or(default);
-        let (board, version) = board::find(boards, name).map_err(CliError::Usage)?;
-        let config = self.config();
+        let chain = self.saving.open()?;
+        let (name, config) = self.asked(chain.as_ref(), boards)?;
+        let (board, version) = board::find(boards, &name).map_err(CliError::Usage)?;
         let built = board.build(version, &config)?;
         if let Some(path) = &self.dump_dtb {
             let written = std::fs::write(path, &built.device_tree);
@@ -224,7 +229,35 @@ impl Args {
         let mut machine = built.machine;
         let live = self.live_door(board.console())?;
         let runner = Runner::power_on(&self.recording, &mut machine, &config, live)?;
+        if let Some(chain) = &chain {
+            self.saving.load(&mut machine, chain)?;
+        }
         Ok(Some((machine, runner)))
+    }
+
+    /// Full name and configuration of the machine: those of the snapshot, if one is loaded.
+    fn asked(
+        &self,
+        chain: Option<&Chain>,
+        boards: &[&dyn Board],
+    ) -> Result<(String, Config), CliError> {
+        let config = self.config();
+        let Some(chain) = chain else {
+            let default = boards.first().map_or("", |board| board.name());
+            return Ok((self.machine.clone().unwrap_or_else(|| default.to_owned()), config));
+        };
+        let Config { engine, jit_threshold, .. } = config;
+        let saved = snapshot::config_of(chain)?;
+        Ok((snapshot::machine_name(chain), Config { engine, jit_threshold, ..saved }))
+    }
+
+    /// Saves the machine if that was asked for.
+    fn save(&self, machine: &Machine, boards: &[&dyn Board]) -> Result<(), CliError> {
+        if !self.saving.is_asked() {
+            return Ok(());
+        }
+        let (_, config) = self.asked(self.saving.open()?.as_ref(), boards)?;
+        self.saving.save(machine, &config)
     }
 
     /// Runs or replays under GDB.

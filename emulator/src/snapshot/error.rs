@@ -72,6 +72,26 @@ pub enum SnapshotError {
         /// What each of them says.
         source: InstanceErrors,
     },
+    /// A snapshot is of another machine.
+    #[error("`{}` is of the machine {found}, not {machine}", path.display())]
+    Machine {
+        /// The file.
+        path: PathBuf,
+        /// Its machine.
+        found: String,
+        /// The machine that was to load it.
+        machine: String,
+    },
+    /// A property of the machine is missing or not a number.
+    #[error("`{}`: property {name}: {found}", path.display())]
+    Property {
+        /// The file.
+        path: PathBuf,
+        /// The property.
+        name: &'static str,
+        /// What it says.
+        found: String,
+    },
     /// A snapshot is to rest on the file that it replaces.
     #[error("`{}` cannot be its own base: save to another name", path.display())]
     OwnBase {
