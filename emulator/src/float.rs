@@ -4,7 +4,7 @@
 //! flags, in every rounding mode; a host gives neither portably (NaN payloads, tininess, its own
 //! flags register, `fma` as a library call).
 //!
-//! Strategy: integer arithmetic on unpacked numbers decides everything ([`Number`] to
+//! Strategy: integer arithmetic on unpacked numbers decides everything (`Number` to
 //! [`Env::add`] and so on, one rounding function for all formats). Where the outcome provably
 //! equals the host's, the host operation is used instead (see `host`): to nearest even, with
 //! *inexact* already raised, any result strictly between the smallest normal number and infinity

@@ -11,7 +11,7 @@
 //!
 //! Invariants: an entry exists only for RAM; a read tag only where reads have no side effect (the
 //! accessed bit is set, no watchpoint); a write tag only where the page is fast-writable in
-//! [`GuestMemory`](crate::memory::GuestMemory), and the PTE dirty. The table is coherent with page
+//! [`GuestMemory`], and the PTE dirty. The table is coherent with page
 //! tables: whoever writes one hears of it through the change log. So eviction and flushes are
 //! invisible, and it is not saved.
 

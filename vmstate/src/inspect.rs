@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //! - Nothing is trusted: a walk over hostile bytes ends, with an error that names section, offset and
-//!   field. The schemas have been verified ([`SchemaTable::verify`]), so depth is bounded, and
+//!   field. The schemas have been verified (`SchemaTable::verify`), so depth is bounded, and
 //!   elements of no size are not counted out one by one ([`Node::children`]).
 //! - What is shown is what the writer wrote, never converted to what this build would make of it.
 

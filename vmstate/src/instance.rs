@@ -45,7 +45,7 @@ pub trait Instance {
     /// the first.
     ///
     /// # Errors
-    /// [`LoadProblem::StagedForeign`](crate::error::LoadProblem::StagedForeign) if `staged` was
+    /// [`LoadProblem::StagedForeign`] if `staged` was
     /// made by another type; nothing is changed then.
     fn swap(&mut self, staged: &mut Staged) -> Result<(), LoadError>;
 

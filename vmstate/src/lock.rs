@@ -5,7 +5,7 @@
 //!
 //! Strategy: `vmstate.lock` beside the crate's manifest states every released version of every
 //! type. The derive reads it and compares the author's tokens; constants compare the hashes, nested
-//! types and other crates included; the test that [`types!`](crate::types) generates compares the
+//! types and other crates included; the test that [`types!`](macro@crate::types) generates compares the
 //! rest (defaults, completeness) and, with `VMSTATE_FREEZE=1`, appends what is new. It lies inside
 //! the package, so it travels with a published crate.
 //!

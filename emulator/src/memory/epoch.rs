@@ -21,7 +21,7 @@ pub(super) struct Epoch {
 
 impl GuestMemory {
     /// Begins a new epoch: no page is dirty any more. With `preserve`, the first write to a page
-    /// keeps its old content for [`GuestMemory::preserved`]. Returns what the old epoch preserved.
+    /// keeps its old content for `GuestMemory::begin_epoch`. Returns what the old epoch preserved.
     ///
     /// To be called between slices; invisible to the guest.
     pub fn begin_epoch(&self, preserve: bool) -> Preserved {

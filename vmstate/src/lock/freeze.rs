@@ -119,7 +119,7 @@ pub fn freeze(types: &[&TypeDef], path: &Path) -> Result<Vec<String>, FreezeErro
     Ok(frozen)
 }
 
-/// What the test that [`types!`](crate::types) generates does: [`freeze`] if `VMSTATE_FREEZE` is 1 in the
+/// What the test that [`types!`](macro@crate::types) generates does: [`freeze`] if `VMSTATE_FREEZE` is 1 in the
 /// environment, else [`verify`].
 ///
 /// # Errors
