@@ -204,7 +204,7 @@ pub(super) fn replay(
         }
         Err(SessionError::Diverged(divergence)) => {
             eprintln!("\nthe replay left the recorded path: {divergence}");
-            eprintln!("`emulator bisect {}` narrows it down", path.display());
+            eprintln!("`emulator verify {}` compares every digest", path.display());
             DIVERGED
         }
         Err(error) => return Err(error.into()),
