@@ -93,7 +93,7 @@ impl<'a> Io<'a> {
         self.now_ns
     }
 
-    /// Guest memory, for a device that reads and writes it by itself.
+    /// Guest memory, for a device that reads it and writes it ([`GuestMemory::store`]) by itself.
     #[must_use]
     pub fn memory(&self) -> &'a GuestMemory {
         self.memory

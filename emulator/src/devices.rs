@@ -5,3 +5,4 @@ pub mod goldfish_rtc;
 pub mod ns16550a;
 pub mod plic;
 pub mod sifive_test;
+pub mod virtio_mmio;

@@ -11,8 +11,8 @@
 //! instruction.
 //!
 //! Invariants:
-//! * a page with a write tag anywhere has `DIRTY` and `TAGGED` and neither `CODE`, `TABLE` nor
-//!   `WATCHED`; whoever takes `DIRTY` away or sets one of the others logs [`Change::Revoked`];
+//! * a page with a write tag anywhere has `DIRTY` and `TAGGED` and neither `CODE`, `TABLE`,
+//!   `WATCHED` nor `READ_ONLY`; whoever takes `DIRTY` away or sets one of the others logs [`Change::Revoked`];
 //! * flags and log never influence what a guest sees: they are caches, never saved;
 //! * one thread at a time: the handle is `Send` and not `Sync`. A background compiler gets copied
 //!   bytes and a page's version.
@@ -66,6 +66,8 @@ bitflags::bitflags! {
         const TOUCHED = 32;
         /// Reads of a part of it are watched ([`GuestMemory::watch_reads`]): no read tags.
         const READ_WATCHED = 64;
+        /// The guest cannot write it ([`GuestMemory::protect`]).
+        const READ_ONLY = 128;
     }
 }
 
@@ -247,7 +249,8 @@ impl GuestMemory {
     /// Makes the page dirty, if nobody but the epoch has to hear of writes to it; otherwise false.
     #[must_use]
     pub fn make_writable(&self, page: usize) -> bool {
-        let listeners = PageFlags::CODE | PageFlags::TABLE | PageFlags::WATCHED;
+        let listeners =
+            PageFlags::CODE | PageFlags::TABLE | PageFlags::WATCHED | PageFlags::READ_ONLY;
         if self.page_flags(page).intersects(listeners) {
             return false;
         }
@@ -281,7 +284,40 @@ impl GuestMemory {
         Ok(())
     }
 
-    /// Writes `bytes` at physical `addr` and tells whoever listens to those pages.
+    /// Makes the pages of a range of physical addresses read-only to the guest: ROM. The host still
+    /// writes them ([`GuestMemory::write`]), as a reset and a restore must.
+    ///
+    /// # Panics
+    /// When a page of the range is not in memory.
+    pub fn protect(&self, range: Range<u64>) {
+        for number in range.start >> PAGE_SHIFT..range.end.div_ceil(PAGE_BYTES) {
+            let page = self.page_of(number << PAGE_SHIFT).expect("what is protected is there");
+            self.revoke(page);
+            self.insert(page, PageFlags::READ_ONLY);
+        }
+    }
+
+    /// Whether the guest can write at physical `addr`: it is RAM and not ROM.
+    #[must_use]
+    pub fn is_writable(&self, addr: u64) -> bool {
+        self.page_of(addr).is_some_and(|page| !self.page_flags(page).contains(PageFlags::READ_ONLY))
+    }
+
+    /// Writes as the guest does, its processors and its devices: [`GuestMemory::write`], but for
+    /// ROM.
+    ///
+    /// # Errors
+    /// [`NotRam`] when a part of it is outside RAM or in ROM; nothing was written.
+    pub fn store(&self, addr: u64, bytes: &[u8]) -> Result<(), NotRam> {
+        let length = bytes.len() as u64;
+        let pages = addr >> PAGE_SHIFT..=addr.saturating_add(length.max(1) - 1) >> PAGE_SHIFT;
+        if pages.clone().all(|number| self.is_writable(number << PAGE_SHIFT)) {
+            return self.write(addr, bytes);
+        }
+        Err(NotRam { addr, bytes: length })
+    }
+
+    /// Writes `bytes` at physical `addr`, ROM included, and tells whoever listens to those pages.
     ///
     /// # Errors
     /// [`NotRam`] when a part of it is outside RAM; nothing was written.
@@ -352,6 +388,7 @@ impl GuestMemory {
             .union(PageFlags::CODE)
             .union(PageFlags::TABLE)
             .union(PageFlags::WATCHED)
+            .union(PageFlags::READ_ONLY)
             .bits();
         self.flags[page].get() & LISTENERS == PageFlags::DIRTY.bits()
     }

@@ -17,6 +17,7 @@ use emulator::{
         ns16550a::Ns16550a,
         plic::Plic,
         sifive_test::SifiveTest,
+        virtio_mmio::VirtioMmioSlot,
     },
     loader::{ElfFile, Source},
     machine::{
@@ -50,6 +51,14 @@ pub mod map {
     pub const UART: u64 = 0x1000_0000;
     /// Clock of the serial port in hertz.
     pub const UART_CLOCK_HZ: u32 = 3_686_400;
+    /// First of the virtio transports.
+    pub const VIRTIO: u64 = 0x1000_1000;
+    /// Distance from one virtio transport to the next, and the length of one.
+    pub const VIRTIO_BYTES: u64 = 0x1000;
+    /// Interrupt source of the first virtio transport; the others follow.
+    pub const VIRTIO_SOURCE: u32 = 1;
+    /// Number of virtio transports.
+    pub const VIRTIO_SLOTS: u32 = 8;
     /// Interrupt source of the serial port.
     pub const UART_SOURCE: u32 = 10;
     /// Interrupt source of the real-time clock.
@@ -98,7 +107,9 @@ impl Board for Riscv64Virt {
     fn build(&self, version: &BoardVersion, config: &Config) -> Result<Built, BuildError> {
         check(config)?;
         let ram_end = map::RAM + config.memory_bytes;
-        let memory = GuestMemory::new(&[map::ROM..map::ROM + map::ROM_BYTES, map::RAM..ram_end])?;
+        let rom = map::ROM..map::ROM + map::ROM_BYTES;
+        let memory = GuestMemory::new(&[rom.clone(), map::RAM..ram_end])?;
+        memory.protect(rom);
         let name = format!("{}@{}", self.name(), version.version);
         let mut builder = MachineBuilder::new(&name, memory, config.step_ps, config.quantum);
         add_devices(&mut builder, config.cpus);
@@ -151,6 +162,12 @@ fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
         (uart, map::UART),
     ] {
         builder.map(device, 0, base);
+    }
+    for slot in 0..map::VIRTIO_SLOTS {
+        let path = format!("soc/virtio{slot}");
+        let virtio = builder.device(&path, Box::new(VirtioMmioSlot::default()));
+        builder.map(virtio, 0, map::VIRTIO + u64::from(slot) * map::VIRTIO_BYTES);
+        builder.wire(virtio, 0, Sink::Device { device: plic, line: map::VIRTIO_SOURCE + slot });
     }
     builder.wire(uart, 0, Sink::Device { device: plic, line: map::UART_SOURCE });
     builder.wire(rtc, 0, Sink::Device { device: plic, line: map::RTC_SOURCE });

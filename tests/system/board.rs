@@ -26,6 +26,8 @@ fn dtc_reads_the_device_tree_without_complaint() {
         "cpu@3 {",
         "timebase-frequency = <0x989680>;",
         "serial@10000000 {",
+        "virtio_mmio@10001000 {",
+        "virtio_mmio@10008000 {",
         "compatible = \"ns16550a\";",
         "plic@c000000 {",
         "compatible = \"syscon-poweroff\";",

@@ -116,3 +116,22 @@ fn data_beside_code_leaves_the_code_alone() {
         assert_eq!(memory.change_count() != seen, stale, "{addr:#x}");
     }
 }
+
+#[test]
+fn rom_is_written_by_the_host_and_not_by_the_guest() {
+    let memory = memory();
+    memory.write(0x1000, &[1; 8]).unwrap();
+    memory.protect(0x1000..0x2000);
+    for (addr, bytes, taken) in
+        [(0x1000, 4, false), (0x1ffe, 4, false), (0x2000, 4, true), (0x2ffe, 2, true)]
+    {
+        assert_eq!(memory.store(addr, &vec![9; bytes]).is_ok(), taken, "{addr:#x}");
+    }
+    assert!(!memory.is_fast_writable(0) && !memory.make_writable(0));
+    assert!(!memory.is_writable(0x1000) && memory.is_writable(0x2000));
+    assert_eq!(memory.read_u64(0x1000), Ok(0x0101_0101_0101_0101));
+    memory.write(0x1000, &[2; 8]).unwrap();
+    memory.begin_epoch(false);
+    assert_eq!(memory.read_u64(0x1000), Ok(0x0202_0202_0202_0202));
+    assert_eq!(memory.store(0x5000, &[1]), Err(NotRam { addr: 0x5000, bytes: 1 }));
+}

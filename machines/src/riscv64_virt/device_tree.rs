@@ -169,6 +169,16 @@ fn devices(fdt: &mut FdtWriter, cpus: u32) -> Result<(), vm_fdt::Error> {
     fdt.property_phandle(PLIC_PHANDLE)?;
     fdt.end_node(plic)?;
 
+    for slot in 0..map::VIRTIO_SLOTS {
+        let base = map::VIRTIO + u64::from(slot) * map::VIRTIO_BYTES;
+        let virtio = fdt.begin_node(&format!("virtio_mmio@{base:x}"))?;
+        fdt.property_string("compatible", "virtio,mmio")?;
+        fdt.property_array_u64("reg", &[base, map::VIRTIO_BYTES])?;
+        fdt.property_u32("interrupt-parent", PLIC_PHANDLE)?;
+        fdt.property_u32("interrupts", map::VIRTIO_SOURCE + slot)?;
+        fdt.end_node(virtio)?;
+    }
+
     let uart = fdt.begin_node(&format!("serial@{:x}", map::UART))?;
     fdt.property_string("compatible", "ns16550a")?;
     fdt.property_array_u64("reg", &[map::UART, 0x100])?;

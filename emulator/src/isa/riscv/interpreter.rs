@@ -237,13 +237,11 @@ impl<'h, 'a> Interpreter<'h, 'a> {
         let (head, tail) = raw[..bytes as usize].split_at(first as usize);
         match self.physical(addr, bytes, Kind::Store)? {
             (low, None) if memory.page_of(low).is_some() => {
-                if memory.write(low, head).is_err() {
+                if memory.store(low, head).is_err() {
                     self.access_fault(Kind::Store, addr)?;
                 }
             }
-            (low, Some(high))
-                if memory.page_of(low).is_some() && memory.page_of(high).is_some() =>
-            {
+            (low, Some(high)) if memory.is_writable(low) && memory.is_writable(high) => {
                 let whole = memory.write(low, head).and_then(|()| memory.write(high, tail));
                 assert!(whole.is_ok(), "parts of a page of RAM are RAM");
             }

@@ -186,7 +186,7 @@ fn permit(
     if !pmp.allows(address, 8, Kind::Store, false) {
         return Err(Fault::Access);
     }
-    memory.write(address, &wanted.to_le_bytes()).map_err(|_| Fault::Access)?;
+    memory.store(address, &wanted.to_le_bytes()).map_err(|_| Fault::Access)?;
     Ok(wanted)
 }
 

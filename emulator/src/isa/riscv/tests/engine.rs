@@ -29,3 +29,23 @@ fn a_device_access_ends_the_slice_at_its_exact_position() {
     bench.run(6);
     assert_eq!(bench.bus.accesses, [(1, 0), (2, 1), (5, 1), (6, 2)]);
 }
+
+#[test]
+fn a_store_to_rom_is_an_access_fault_and_changes_nothing() {
+    const ROM: u64 = RAM + 0x2000;
+    for (word, name, address) in [
+        (0x00a5_b023, "sd a0, 0(a1)", ROM),
+        (0x00a5_b62f, "amoadd.d a2, a0, (a1)", ROM),
+        (0xfea5_be23, "sd a0, -4(a1), across the edge", ROM - 4),
+    ] {
+        let mut bench = Bench::with(&[word]);
+        bench.memory.write(ROM, &[7; 8]).unwrap();
+        bench.memory.protect(ROM..ROM + 0x1000);
+        (bench.hart.state.x[10], bench.hart.state.x[11]) = (u64::MAX, ROM);
+        bench.run(1);
+        let state = &bench.hart.state;
+        assert_eq!((state.mcause, state.mtval, state.mepc), (7, address, RAM), "{name}");
+        assert_eq!(bench.memory.read_u64(ROM), Ok(0x0707_0707_0707_0707), "{name}");
+        assert_eq!(bench.memory.read_u64(ROM - 8), Ok(0), "{name}");
+    }
+}
