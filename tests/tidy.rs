@@ -5,4 +5,5 @@ mod tidy {
     pub(crate) mod sizes;
     pub(crate) mod text;
     pub(crate) mod tree;
+    pub(crate) mod types;
 }

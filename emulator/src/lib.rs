@@ -23,4 +23,5 @@ pub mod snapshot;
 pub mod timeline;
 pub mod tlb;
 pub mod translate;
+pub mod types;
 pub mod vcpu;

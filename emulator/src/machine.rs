@@ -25,7 +25,7 @@ pub mod board;
 mod builder;
 mod fabric;
 mod image;
-mod schedule;
+pub mod schedule;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["isa", "devices", "loader"],
     &["translate"],
     &["machine"],
-    &["snapshot", "journal"],
+    &["snapshot", "journal", "types"],
     &["timeline"],
     &["debug"],
     &["console"],

@@ -4,8 +4,11 @@ use vmstate::VmState;
 
 /// The turn of the harts. Saved with the machine.
 #[derive(VmState, Clone, Debug, PartialEq, Eq)]
-#[vmstate(version = 1, name = "schedule")]
+#[vmstate(version = 1, name = "schedule", post_load = Self::loaded)]
 pub struct Schedule {
+    /// Harts that take turns.
+    #[vmstate(equal)]
+    pub harts: u32,
     /// Steps of one turn.
     #[vmstate(equal)]
     pub quantum: u64,
@@ -23,7 +26,28 @@ impl Schedule {
     #[must_use]
     pub fn new(harts: usize, quantum: u64) -> Self {
         assert!(harts > 0 && quantum > 0, "{harts} harts, {quantum} steps");
-        Self { quantum, cursor: 0, quantum_left: quantum, hart_steps: vec![0; harts] }
+        let number = u32::try_from(harts).expect("a machine has few harts");
+        Self {
+            harts: number,
+            quantum,
+            cursor: 0,
+            quantum_left: quantum,
+            hart_steps: vec![0; harts],
+        }
+    }
+
+    /// What a file says must be a turn that this machine can come to.
+    fn loaded(&mut self) -> Result<(), &'static str> {
+        if self.hart_steps.len() != self.harts as usize {
+            return Err("hart_steps has another number of harts");
+        }
+        if self.cursor >= self.harts {
+            return Err("cursor names no hart");
+        }
+        if self.quantum_left > self.quantum {
+            return Err("quantum_left is longer than a turn");
+        }
+        Ok(())
     }
 
     pub(super) fn reset(&mut self) {

@@ -42,7 +42,7 @@ pub const RESERVATION_VALUE: Register = 65;
 
 /// What a hart is built with.
 #[derive(VmState, Clone, Copy, Debug, PartialEq, Eq)]
-#[vmstate(version = 1)]
+#[vmstate(version = 1, name = "riscv-hart-configuration")]
 pub struct Configuration {
     /// `mhartid`.
     #[vmstate(equal)]
@@ -78,7 +78,7 @@ struct TableUse {
 /// A hart.
 #[repr(C)]
 #[derive(VmState, Debug)]
-#[vmstate(version = 1, post_load = Self::loaded)]
+#[vmstate(version = 1, name = "riscv-hart", post_load = Self::loaded)]
 pub struct Hart {
     /// Architectural state.
     pub state: State,
@@ -584,7 +584,6 @@ impl Hart {
     }
 
     fn loaded(&mut self) -> Result<(), Infallible> {
-        self.state.x[0] = 0;
         self.state_replaced();
         Ok(())
     }

@@ -26,7 +26,7 @@ const RIGHTS: u8 = 0x07;
 
 /// The protection registers, as the guest reads them.
 #[derive(VmState, Clone, Debug, Default, PartialEq, Eq)]
-#[vmstate(version = 1)]
+#[vmstate(version = 1, name = "riscv-pmp")]
 pub struct Pmp {
     /// `pmpcfg`, one byte an entry.
     pub configuration: [u8; ENTRIES],

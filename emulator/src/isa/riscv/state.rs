@@ -84,9 +84,10 @@ pub mod environment {
 /// A hart's architectural state.
 #[repr(C)]
 #[derive(VmState, Clone, Debug, PartialEq)]
-#[vmstate(version = 1)]
+#[vmstate(version = 1, name = "riscv-hart-state")]
 pub struct State {
     /// Integer registers; `x[0]` stays zero.
+    #[vmstate(validate = zero_is_zero)]
     pub x: [u64; 32],
     /// Floating-point registers, raw bits.
     pub f: [u64; 32],
@@ -98,11 +99,13 @@ pub struct State {
     /// Virtual address of the next instruction.
     pub pc: u64,
     /// Accrued floating-point exceptions.
+    #[vmstate(validate = |bits: &u8| within(*bits, 0x1f))]
     pub fflags: u8,
     /// Rounding mode.
+    #[vmstate(validate = |bits: &u8| within(*bits, 7))]
     pub frm: u8,
     /// Privilege, as encoded in `mstatus.MPP`.
-    #[vmstate(default = 3)]
+    #[vmstate(default = 3, validate = known_privilege)]
     pub privilege: u8,
     /// Whether it waits for an interrupt (WFI).
     pub waiting: bool,
@@ -161,6 +164,19 @@ pub struct State {
     pub trap_hash: u64,
     /// Physical memory protection.
     pub pmp: Pmp,
+}
+
+fn zero_is_zero(x: &[u64; 32]) -> Result<(), &'static str> {
+    if x[0] == 0 { Ok(()) } else { Err("x[0] is not zero") }
+}
+
+fn within(bits: u8, mask: u8) -> Result<(), String> {
+    if bits & !mask == 0 { Ok(()) } else { Err(format!("{bits:#x} has bits beyond {mask:#x}")) }
+}
+
+fn known_privilege(bits: &u8) -> Result<(), String> {
+    let known = Privilege::from_bits(u64::from(*bits)) as u8 == *bits;
+    if known { Ok(()) } else { Err(format!("{bits} encodes no privilege")) }
 }
 
 impl State {
