@@ -9,6 +9,7 @@ use crate::devices::goldfish_rtc::GoldfishRtc;
 use crate::devices::ns16550a::Ns16550a;
 use crate::devices::plic::{self, Plic};
 use crate::devices::sifive_test::SifiveTest;
+use crate::devices::virtio_mmio::VirtioMmioSlot;
 use crate::digest::Transcript;
 use crate::isa::riscv::hart::{Configuration, Hart};
 use crate::isa::riscv::pmp::Pmp;
@@ -23,6 +24,7 @@ vmstate::types![
     plic::Context,
     Plic = Plic::new(plic::MAX_CONTEXTS),
     SifiveTest,
+    VirtioMmioSlot,
     Configuration,
     Hart = Hart::new(Configuration::default()),
     Pmp,
