@@ -2,7 +2,7 @@
 //!
 //! Problem: a device that knows its address, its interrupt number or the host's clock cannot be
 //! put on another board, cannot be replayed and cannot be tested alone. Strategy: a device offers
-//! *capabilities*, each a trait of its own that the compiler checks ([`Mmio`], [`Timed`],
+//! *capabilities*, each a trait of its own that the compiler checks ([`Mmio`], [`Mailbox`], [`Timed`],
 //! [`LineOutputs`], [`LineInputs`], [`External`]), and sees only what an [`Io`] hands it: virtual
 //! time, guest memory, and a place for what it wants to tell the outside.
 //!
@@ -19,6 +19,8 @@
 //! pulses on lines (a level that a register clears says the same and survives a save).
 
 pub mod bench;
+
+use std::ops::Range;
 
 use vmstate::Instance;
 
@@ -167,6 +169,16 @@ pub trait External {
     fn receive(&mut self, io: &mut Io<'_>, kind: &str, data: &[u8]) -> bool;
 }
 
+/// A device listens to words of guest memory: a mailbox instead of registers.
+pub trait Mailbox {
+    /// The physical ranges that it listens to, fixed for its life.
+    fn ranges(&self) -> Vec<Range<u64>>;
+
+    /// Looks into the mailbox after an instruction that wrote there, and at other moments too: what
+    /// it does depends on its state and on memory alone, and looking twice does nothing more.
+    fn look(&mut self, io: &mut Io<'_>);
+}
+
 /// A device: its state (`#[derive(VmState)]`) and the abilities it has.
 pub trait Device: Instance + Send {
     /// The device's name in its manual, such as `ns16550a`.
@@ -182,6 +194,11 @@ pub trait Device: Instance + Send {
 
     /// Registers on the bus.
     fn mmio(&mut self) -> Option<&mut dyn Mmio> {
+        None
+    }
+
+    /// Words of guest memory that it listens to.
+    fn mailbox(&mut self) -> Option<&mut dyn Mailbox> {
         None
     }
 

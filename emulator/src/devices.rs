@@ -2,6 +2,7 @@
 
 pub mod aclint;
 pub mod goldfish_rtc;
+pub mod htif;
 pub mod ns16550a;
 pub mod plic;
 pub mod sifive_test;

@@ -34,6 +34,8 @@ pub use fabric::{Fabric, Mapping, Sink};
 pub use image::{Image, ImageError};
 pub use schedule::Schedule;
 
+use std::collections::BTreeMap;
+
 use vmstate::{Instance, VmState, instances::Instances};
 
 use crate::{
@@ -92,6 +94,7 @@ pub struct Machine {
     fabric: Fabric,
     clock: Clock,
     images: Vec<Image>,
+    properties: BTreeMap<&'static str, String>,
     state: MachineState,
 }
 
@@ -175,6 +178,13 @@ impl Machine {
     #[must_use]
     pub fn images(&self) -> &[Image] {
         &self.images
+    }
+
+    /// What the board decided beyond the configuration and the images, by name: with these three the
+    /// same machine can be built again.
+    #[must_use]
+    pub fn properties(&self) -> &BTreeMap<&'static str, String> {
+        &self.properties
     }
 
     /// Replaces the state of the machine itself and the position, as a restore does;
@@ -373,6 +383,7 @@ impl Machine {
     /// Brings everything that follows from the present position up to date.
     fn settle(&mut self, door: &mut dyn Door) {
         self.fabric.expire(&self.memory, self.clock.now_ns());
+        self.fabric.look(&self.memory, self.clock.now_ns());
         self.carry_out(door);
         for line in &self.fabric.hart_lines {
             let hart = line.hart as u64;

@@ -58,7 +58,8 @@ bitflags::bitflags! {
         const CODE = 2;
         /// Some processor's TLB holds what was read from it as a page table.
         const TABLE = 4;
-        /// A part of it is watched ([`GuestMemory::watch`]).
+        /// A part of it is watched ([`GuestMemory::watch`]) or a mailbox
+        /// ([`GuestMemory::set_mailboxes`]).
         const WATCHED = 8;
         /// Some processor's TLB holds a write tag for it.
         const TAGGED = 16;
@@ -138,6 +139,7 @@ pub struct GuestMemory {
     /// Whether a part of `mapping` is a file's pages ([`GuestMemory::adopt`]).
     file_backed: Cell<bool>,
     read_watched: RefCell<Vec<Range<u64>>>,
+    mailboxes: RefCell<Vec<Range<u64>>>,
 }
 
 // SAFETY: `host` points into `mapping`, which is owned; everything else is `Send` by itself.
@@ -189,6 +191,7 @@ impl GuestMemory {
             watched: RefCell::default(),
             file_backed: Cell::new(false),
             read_watched: RefCell::default(),
+            mailboxes: RefCell::default(),
         })
     }
 
@@ -442,22 +445,6 @@ impl GuestMemory {
         }
     }
 
-    /// Replaces the watched ranges of physical addresses; a write to one of them is logged as
-    /// [`Change::Watched`] and ends the writer's slice.
-    pub fn watch(&self, ranges: &[Range<u64>]) {
-        for page in 0..self.flags.len() {
-            self.remove(page, PageFlags::WATCHED);
-        }
-        for range in ranges {
-            let pages = range.start >> PAGE_SHIFT..=range.end.saturating_sub(1) >> PAGE_SHIFT;
-            for page in pages.filter_map(|number| self.page_of(number << PAGE_SHIFT)) {
-                self.revoke(page);
-                self.insert(page, PageFlags::WATCHED);
-            }
-        }
-        *self.watched.borrow_mut() = ranges.to_vec();
-    }
-
     /// Tells the listeners of `page` of a write of `bytes` at `addr` (which may cover other pages).
     #[cold]
     fn before_write(&self, page: usize, addr: u64, bytes: u64) {
@@ -486,11 +473,7 @@ impl GuestMemory {
             self.changes.borrow_mut().push(change);
         }
         if flags.contains(PageFlags::WATCHED) {
-            let watched = self.watched.borrow();
-            if watched.iter().any(|range| range.start < last && first < range.end) {
-                let change = Change::Watched { addr: first, bytes: last - first };
-                self.changes.borrow_mut().push(change);
-            }
+            self.note_write(first..last);
         }
     }
 

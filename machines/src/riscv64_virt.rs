@@ -14,15 +14,17 @@ use emulator::{
     devices::{
         aclint::{Aclint, MAX_HARTS},
         goldfish_rtc::GoldfishRtc,
+        htif::{self, Htif},
         ns16550a::Ns16550a,
         plic::Plic,
         sifive_test::SifiveTest,
         virtio_mmio::VirtioMmioSlot,
     },
+    isa::riscv::features::{Features, FeaturesError, MODELS},
     loader::{ElfFile, Source},
     machine::{
         Image, MachineBuilder, Sink,
-        board::{Board, BoardVersion, BuildError, Built, Config},
+        board::{Board, BoardVersion, BuildError, Built, Config, CpuModels},
     },
     memory::GuestMemory,
 };
@@ -104,8 +106,16 @@ impl Board for Riscv64Virt {
         "soc/uart0"
     }
 
+    fn cpu_models(&self) -> CpuModels {
+        CpuModels {
+            models: MODELS.map(|(model, on)| (model, on.switches().collect())).to_vec(),
+            switches: Features::all().switches().collect(),
+        }
+    }
+
     fn build(&self, version: &BoardVersion, config: &Config) -> Result<Built, BuildError> {
         check(config)?;
+        let features = features(config)?;
         let ram_end = map::RAM + config.memory_bytes;
         let rom = map::ROM..map::ROM + map::ROM_BYTES;
         let memory = GuestMemory::new(&[rom.clone(), map::RAM..ram_end])?;
@@ -114,11 +124,12 @@ impl Board for Riscv64Virt {
         let mut builder = MachineBuilder::new(&name, memory, config.step_ps, config.quantum);
         add_devices(&mut builder, config.cpus);
         let device_tree = match &config.images {
-            Some(images) => place_given(&mut builder, images)?,
-            None => place(&mut builder, config, Boot::read(config)?)?,
+            Some(images) => place_given(&mut builder, images, config.htif)?,
+            None => place(&mut builder, config, features, Boot::read(config)?)?,
         };
+        builder.property("cpu", features.to_string());
         for hart in 0..config.cpus {
-            builder.hart(config.equip(processor::hart(hart))?);
+            builder.hart(config.equip(processor::hart(hart, features))?);
         }
         Ok(Built { machine: builder.build(), device_tree })
     }
@@ -145,6 +156,23 @@ fn check(config: &Config) -> Result<(), BuildError> {
         }
     }
     Ok(())
+}
+
+/// What the harts have.
+fn features(config: &Config) -> Result<Features, BuildError> {
+    let Some(cpu) = &config.cpu else { return Ok(Features::default()) };
+    cpu.parse().map_err(|error: FeaturesError| BuildError::Option {
+        board: Riscv64Virt.name(),
+        option: "cpu",
+        value: cpu.clone(),
+        expected: format!("a CPU model with its switches: {error}"),
+    })
+}
+
+/// Adds what a bare test program talks through.
+fn add_htif(builder: &mut MachineBuilder, place: htif::Place) {
+    builder.device("soc/htif", Box::new(Htif::new(place)));
+    builder.property("htif", place.to_string());
 }
 
 fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
@@ -180,9 +208,16 @@ fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
 }
 
 /// Places exactly these images and returns the device tree among them.
-fn place_given(builder: &mut MachineBuilder, images: &[Image]) -> Result<Vec<u8>, BuildError> {
+fn place_given(
+    builder: &mut MachineBuilder,
+    images: &[Image],
+    htif: Option<htif::Place>,
+) -> Result<Vec<u8>, BuildError> {
     for image in images {
         builder.image(image.clone())?;
+    }
+    if let Some(place) = htif {
+        add_htif(builder, place);
     }
     let tree = images.iter().find(|image| image.name == DEVICE_TREE);
     Ok(tree.map_or_else(Vec::new, |tree| tree.bytes.to_vec()))
@@ -192,13 +227,18 @@ fn place_given(builder: &mut MachineBuilder, images: &[Image]) -> Result<Vec<u8>
 const DEVICE_TREE: &str = "device tree";
 
 /// Places all images and returns the device tree.
-fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Vec<u8>, BuildError> {
-    let isa = processor::isa();
+fn place(
+    builder: &mut MachineBuilder,
+    config: &Config,
+    features: Features,
+    boot: Boot,
+) -> Result<Vec<u8>, BuildError> {
+    let isa = processor::isa(features);
     let tree_contents = |initrd| device_tree::Contents {
         cpus: config.cpus,
         memory_bytes: config.memory_bytes,
         isa: &isa,
-        mmu: processor::mmu(),
+        mmu: processor::mmu(features),
         bootargs: &config.append,
         initrd,
     };
@@ -219,6 +259,9 @@ fn place(builder: &mut MachineBuilder, config: &Config, boot: Boot) -> Result<Ve
     });
     for image in boot.images {
         builder.image(image)?;
+    }
+    if let Some(place) = boot.htif {
+        add_htif(builder, place);
     }
     if let (Some((start, _)), Some(initrd)) = (initrd, boot.initrd) {
         builder.image(Image::new("initrd", start, initrd.bytes))?;
@@ -254,13 +297,10 @@ mod processor {
 
     use super::map;
 
-    /// What the processors of the board can do.
-    pub(super) const FEATURES: Features = Features::RVA22S64;
-
-    pub(super) fn hart(number: u32) -> Hart {
+    pub(super) fn hart(number: u32, features: Features) -> Hart {
         let configuration = Configuration {
             hart: u64::from(number),
-            features: FEATURES,
+            features,
             reset_pc: map::ROM,
             tick_ns: map::TICK_NS,
         };
@@ -269,8 +309,8 @@ mod processor {
 
     /// The instruction set as the device tree states it (binding `riscv,isa`): single letters
     /// first, then the named extensions.
-    pub(super) fn isa() -> String {
-        let has = |feature| FEATURES.contains(feature);
+    pub(super) fn isa(features: Features) -> String {
+        let has = |feature| features.contains(feature);
         let mut isa = "rv64i".to_owned();
         for (feature, letter) in [
             (Features::M, 'm'),
@@ -282,7 +322,7 @@ mod processor {
             isa.extend(has(feature).then_some(letter));
         }
         isa.push_str("_zicntr_zicsr_zifencei_zihpm");
-        for (name, feature) in FEATURES.iter_names() {
+        for (name, feature) in features.iter_names() {
             // A paging mode is no extension of its own: `mmu-type` tells it.
             if name.len() > 1 && feature != Features::SV48 {
                 isa.push('_');
@@ -293,7 +333,7 @@ mod processor {
     }
 
     /// The widest paging mode (binding `mmu-type`).
-    pub(super) fn mmu() -> &'static str {
-        if FEATURES.contains(Features::SV48) { "riscv,sv48" } else { "riscv,sv39" }
+    pub(super) fn mmu(features: Features) -> &'static str {
+        if features.contains(Features::SV48) { "riscv,sv48" } else { "riscv,sv39" }
     }
 }

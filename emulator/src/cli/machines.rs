@@ -1,7 +1,7 @@
 //! `emulator machines`
 
 use super::output::{Answer, CliError, Output};
-use crate::machine::board::{Board, Config};
+use crate::machine::board::{Board, Config, CpuModels};
 
 /// List the machines: their versions and devices.
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,17 @@ struct Listing {
     name: &'static str,
     about: &'static str,
     versions: Vec<Version>,
+    /// CPU models and the switches that are on in each.
+    cpus: Vec<Cpu>,
+    /// All switches of CPU models.
+    switches: Vec<String>,
     devices: Vec<Device>,
+}
+
+#[derive(serde::Serialize)]
+struct Cpu {
+    model: &'static str,
+    on: Vec<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -60,6 +70,10 @@ pub(super) fn run(
         for version in board.versions {
             out.line(format_args!("  {}@{}  {}", board.name, version.version, version.about));
         }
+        for Cpu { model, on } in board.cpus {
+            out.line(format_args!("  --cpu {model:9} {}", on.join(" ")));
+        }
+        out.line(format_args!("  switches        {}", board.switches.join(" ")));
         for device in board.devices {
             for region in device.regions {
                 let (base, end) = (region.base, region.base + region.bytes);
@@ -87,7 +101,10 @@ fn listing(board: &dyn Board) -> Result<Listing, CliError> {
         });
         Device { path: path.to_owned(), model, regions: regions.collect() }
     });
+    let CpuModels { models, switches } = board.cpu_models();
     Ok(Listing {
+        cpus: models.into_iter().map(|(model, on)| Cpu { model, on }).collect(),
+        switches,
         name: board.name(),
         about: board.about(),
         versions: versions

@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long, requires = "record", conflicts_with = "checkpoint_every")]
     no_checkpoints: bool,
     /// Repeat a recorded run; it names the machine and its files.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "kernel", "bios", "initrd", "dtb", "cpus", "memory", "insn_time"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "kernel", "bios", "initrd", "dtb", "cpus", "cpu", "memory", "insn_time"])]
     pub(super) replay: Option<PathBuf>,
     /// End the replay at a position: an instruction count, 12.5s, 45%, event:12, mark:NAME, end.
     #[arg(long, value_name = "POSITION", requires = "replay")]

@@ -42,6 +42,10 @@ pub(super) struct Args {
     /// Number of harts.
     #[arg(long, value_name = "N", default_value_t = 1)]
     cpus: u32,
+    /// CPU model and its switches, such as rva22s64,sv48=on,svadu=off; `emulator machines` lists
+    /// them.
+    #[arg(long, value_name = "MODEL[,SWITCH=on|off..]")]
+    cpu: Option<String>,
     /// Size of RAM, such as 512M or 2G.
     #[arg(long, short, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
     memory: u64,
@@ -134,6 +138,7 @@ impl Args {
     fn config(&self) -> Config {
         Config {
             cpus: self.cpus,
+            cpu: self.cpu.clone(),
             memory_bytes: self.memory,
             step_ps: self.insn_time,
             bios: self.bios.clone(),

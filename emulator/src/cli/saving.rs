@@ -13,7 +13,7 @@ pub(super) struct Args {
     /// Continue from a snapshot. The machine is the one in the file; so are its kernel and firmware,
     /// which must still be there.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "machine", "cpus", "memory", "bios", "kernel", "initrd", "append", "dtb", "insn_time",
+        "machine", "cpus", "cpu", "memory", "bios", "kernel", "initrd", "append", "dtb", "insn_time",
         "rtc_base", "seed", "record", "replay",
     ])]
     load: Option<PathBuf>,

@@ -4,7 +4,7 @@ use crate::{
     frame::Frame,
     isa::emit::{Access, Emitter, Flow, Register},
     memory::GuestMemory,
-    vcpu::{Slice, Surroundings},
+    vcpu::{Slice, SliceEnd, Surroundings},
 };
 use std::ops::Range;
 
@@ -121,20 +121,20 @@ pub trait Guest: Send + Sized + 'static {
 
     /// Reacts to what was logged in `memory` since the last call: afterwards no stale tag is left in
     /// the TLB. Returns whether a watched range was written, which ends the slice.
-    fn synchronize(&mut self, memory: &GuestMemory) -> bool;
+    fn synchronize(&mut self, memory: &GuestMemory) -> Option<SliceEnd>;
 
     /// Counts `steps` instructions that translated code retired.
     fn count(&mut self, steps: u64);
 
     /// Starts a slice: takes a pending interrupt (that is one step), or finds that nothing can run.
-    /// Goes on when the slice's end is [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget).
+    /// Goes on when the slice's end is [`SliceEnd::Budget`].
     fn begin(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
 
     /// Whether something (a breakpoint, single steps) needs the interpreter alone.
     fn needs_interpreter(&self) -> bool;
 
     /// Interprets at most `budget` steps: blocks until at least `enough` steps were taken, or the
-    /// first thing that ends a slice. [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget) says to
+    /// first thing that ends a slice. [`SliceEnd::Budget`] says to
     /// go on.
     fn interpret(&mut self, budget: u64, enough: u64, around: &mut Surroundings<'_>) -> Slice;
 }

@@ -26,6 +26,8 @@ pub struct ElfFile {
     pub entry: u64,
     /// Physical address of the symbol `tohost`, through which bare test programs end.
     pub tohost: Option<u64>,
+    /// Physical address of the symbol `fromhost`, through which they are answered.
+    pub fromhost: Option<u64>,
 }
 
 impl ElfFile {
@@ -61,7 +63,8 @@ impl ElfFile {
         }
         let mut segments = Vec::new();
         let mut total = 0_u64;
-        let mut entry = header.e_entry(endian);
+        // Symbols and the entry are virtual addresses; the harts start without paging.
+        let mut moves = Vec::new();
         for program in header.program_headers(endian, bytes).map_err(damaged)? {
             if program.p_type(endian) != object::elf::PT_LOAD {
                 continue;
@@ -79,11 +82,8 @@ impl ElfFile {
                 .map_err(|()| source.unexpected("a segment outside the file", expected()))?;
             let mut content = data.to_vec();
             content.resize(usize::try_from(memory_bytes).unwrap_or(usize::MAX), 0);
-            // The entry is a virtual address; the harts start without paging.
             let virt = program.p_vaddr(endian);
-            if (virt..virt.saturating_add(memory_bytes)).contains(&header.e_entry(endian)) {
-                entry = header.e_entry(endian) - virt + start;
-            }
+            moves.push((virt..virt.saturating_add(memory_bytes), start));
             if !content.is_empty() {
                 segments.push(Segment { addr: start, bytes: content });
             }
@@ -92,7 +92,12 @@ impl ElfFile {
             return Err(source.unexpected("an ELF file without loadable segments", expected()));
         }
         let symbols = ElfFile64::<Endianness>::parse(bytes).map_err(damaged)?;
-        let tohost = symbols.symbol_by_name("tohost").map(|symbol| symbol.address());
-        Ok(Self { segments, entry, tohost })
+        let physical = |virt: u64| {
+            let inside = moves.iter().find(|(range, _)| range.contains(&virt));
+            inside.map_or(virt, |(range, start)| virt - range.start + start)
+        };
+        let symbol = |name| symbols.symbol_by_name(name).map(|symbol| physical(symbol.address()));
+        let (tohost, fromhost) = (symbol("tohost"), symbol("fromhost"));
+        Ok(Self { segments, entry: physical(header.e_entry(endian)), tohost, fromhost })
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{Image, ImageError, Machine};
 use crate::{
+    devices::htif,
     isa::guest::Guest,
     loader::LoaderError,
     memory::MemoryError,
@@ -29,6 +30,9 @@ pub enum Engine {
 pub struct Config {
     /// Number of harts.
     pub cpus: u32,
+    /// Their CPU model and its switches, as the board's architecture names them
+    /// (`rva22s64,sv48=on`); the board's own when absent.
+    pub cpu: Option<String>,
     /// Bytes of RAM, whole MiB.
     pub memory_bytes: u64,
     /// Virtual picoseconds of one step.
@@ -49,6 +53,8 @@ pub struct Config {
     /// Exactly what is placed in memory: no file is read and no device tree made. So a packed
     /// recording needs nothing else.
     pub images: Option<Vec<Image>>,
+    /// With `images`: where the program that they hold talks to the host; else found in the program.
+    pub htif: Option<htif::Place>,
     /// What runs the instructions.
     pub engine: Engine,
     /// Executions after which a block is translated; the engine's own when absent.
@@ -59,6 +65,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             cpus: 1,
+            cpu: None,
             memory_bytes: 512 << 20,
             step_ps: 1_000,
             quantum: 10_000,
@@ -68,6 +75,7 @@ impl Default for Config {
             append: String::new(),
             dtb: None,
             images: None,
+            htif: None,
             engine: Engine::Auto,
             jit_threshold: None,
         }
@@ -160,6 +168,15 @@ pub struct BoardVersion {
     pub about: &'static str,
 }
 
+/// What `--cpu` takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CpuModels {
+    /// Models with the switches that are on in them.
+    pub models: Vec<(&'static str, Vec<String>)>,
+    /// All switches.
+    pub switches: Vec<String>,
+}
+
 /// A kind of machine.
 pub trait Board: Sync {
     /// Name, such as `riscv64-virt`.
@@ -173,6 +190,9 @@ pub trait Board: Sync {
 
     /// Instance path of the serial port that is the console.
     fn console(&self) -> &'static str;
+
+    /// The CPU models that `--cpu` takes, and the switches that each of them has, by name.
+    fn cpu_models(&self) -> CpuModels;
 
     /// Builds the machine; `version` is one of [`Board::versions`].
     ///

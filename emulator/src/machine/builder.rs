@@ -1,5 +1,7 @@
 //! Puts a machine together: what a board does once.
 
+use std::collections::BTreeMap;
+
 use super::{Fabric, Image, ImageError, Machine, MachineState, Schedule, Sink};
 use crate::{clock::Clock, device::Device, digest::Transcript, memory::GuestMemory, vcpu::Vcpu};
 
@@ -13,6 +15,7 @@ pub struct MachineBuilder {
     harts: Vec<Box<dyn Vcpu>>,
     fabric: Fabric,
     images: Vec<Image>,
+    properties: BTreeMap<&'static str, String>,
 }
 
 impl MachineBuilder {
@@ -28,6 +31,7 @@ impl MachineBuilder {
             harts: Vec::new(),
             fabric: Fabric::new(),
             images: Vec::new(),
+            properties: BTreeMap::new(),
         }
     }
 
@@ -61,10 +65,18 @@ impl MachineBuilder {
         Ok(())
     }
 
+    /// Notes what the board decided, under the name by which [`Config`] takes it back.
+    ///
+    /// [`Config`]: super::board::Config
+    pub fn property(&mut self, name: &'static str, value: String) {
+        self.properties.insert(name, value);
+    }
+
     /// The machine, not yet switched on.
     #[must_use]
     pub fn build(mut self) -> Machine {
         self.fabric.seal();
+        self.memory.set_mailboxes(&self.fabric.mailbox_ranges());
         let state = MachineState {
             step_ps: self.clock.step_ps,
             schedule: Schedule::new(self.harts.len(), self.quantum),
@@ -79,6 +91,7 @@ impl MachineBuilder {
             fabric: self.fabric,
             clock: self.clock,
             images: self.images,
+            properties: self.properties,
             state,
         }
     }

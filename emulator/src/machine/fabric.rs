@@ -5,6 +5,8 @@
 //! wiring order ([`Fabric::rewire`]) settles all lines in one pass, after a reset as after a
 //! restore. Lines of harts are collected and driven between slices.
 
+use std::ops::Range;
+
 use vmstate::Instance;
 
 use crate::{
@@ -71,6 +73,8 @@ pub struct Fabric {
     order: Vec<usize>,
     /// Numbers of the devices that have timers.
     timed: Vec<usize>,
+    /// Numbers of the devices that listen to words of memory.
+    mailboxes: Vec<usize>,
     pub(super) effects: Vec<Effect>,
     pub(super) hart_lines: Vec<HartLine>,
 }
@@ -82,6 +86,7 @@ impl Fabric {
             mappings: Vec::new(),
             order: Vec::new(),
             timed: Vec::new(),
+            mailboxes: Vec::new(),
             effects: Vec::new(),
             hart_lines: Vec::new(),
         }
@@ -92,6 +97,9 @@ impl Fabric {
         let number = self.slots.len();
         if device.timed().is_some() {
             self.timed.push(number);
+        }
+        if device.mailbox().is_some() {
+            self.mailboxes.push(number);
         }
         self.slots.push(Slot { path: path.to_owned(), device, levels: 0, wires: Vec::new() });
         number
@@ -304,6 +312,22 @@ impl Fabric {
         self.hart_lines.clear();
         for index in 0..self.order.len() {
             self.sample(self.order[index], now_ns, true);
+        }
+    }
+
+    /// The physical ranges that devices listen to.
+    pub(super) fn mailbox_ranges(&mut self) -> Vec<Range<u64>> {
+        let Self { slots, mailboxes, .. } = self;
+        let of = |&device: &usize| slots[device].device.mailbox().map(|mailbox| mailbox.ranges());
+        mailboxes.iter().filter_map(of).flatten().collect()
+    }
+
+    /// Lets every device look into its mailbox.
+    pub(super) fn look(&mut self, memory: &GuestMemory, now_ns: u64) {
+        for index in 0..self.mailboxes.len() {
+            self.call(self.mailboxes[index], memory, now_ns, |device, io| {
+                device.mailbox().expect("it is in the list").look(io);
+            });
         }
     }
 

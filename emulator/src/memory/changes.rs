@@ -47,6 +47,8 @@ pub enum Change {
         /// Bytes written.
         bytes: u64,
     },
+    /// A range that a device listens to was written.
+    Mailbox,
 }
 
 /// What was logged since a reader last looked.

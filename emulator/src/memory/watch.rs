@@ -1,13 +1,55 @@
-//! Watched reads: a debugger's read and access watchpoints.
+//! Watched ranges: a debugger's watchpoints, and words of memory that a device listens to.
 //!
-//! A page with a watched read gets no read tag in any soft TLB, so every read of it takes the slow
-//! path of its processor, which tells [`GuestMemory::note_read`]. Pages without pay nothing.
+//! A page with a watched write gets no write tag in any soft TLB and one with a watched read no read
+//! tag, so every such access takes the slow path of its processor. Pages without pay nothing.
 
 use std::ops::Range;
 
 use super::{Change, GuestMemory, PAGE_SHIFT, PageFlags};
 
 impl GuestMemory {
+    /// Replaces the watched ranges of physical addresses; a write to one of them is logged as
+    /// [`Change::Watched`] and ends the writer's slice.
+    pub fn watch(&self, ranges: &[Range<u64>]) {
+        *self.watched.borrow_mut() = ranges.to_vec();
+        self.mark_watched();
+    }
+
+    /// Replaces the ranges of physical addresses that devices listen to; a write to one of them is
+    /// logged as [`Change::Mailbox`] and ends the writer's slice.
+    pub fn set_mailboxes(&self, ranges: &[Range<u64>]) {
+        *self.mailboxes.borrow_mut() = ranges.to_vec();
+        self.mark_watched();
+    }
+
+    /// Marks the pages of which a write is watched or goes to a mailbox, and no others.
+    fn mark_watched(&self) {
+        for page in 0..self.page_count() {
+            self.remove(page, PageFlags::WATCHED);
+        }
+        for range in self.watched.borrow().iter().chain(&*self.mailboxes.borrow()) {
+            let pages = range.start >> PAGE_SHIFT..=range.end.saturating_sub(1) >> PAGE_SHIFT;
+            for page in pages.filter_map(|number| self.page_of(number << PAGE_SHIFT)) {
+                self.revoke(page);
+                self.insert(page, PageFlags::WATCHED);
+            }
+        }
+    }
+
+    /// Logs a write of these physical addresses for those who watch or listen.
+    pub(super) fn note_write(&self, written: Range<u64>) {
+        let touches = |ranges: &[Range<u64>]| {
+            ranges.iter().any(|range| range.start < written.end && written.start < range.end)
+        };
+        if touches(&self.watched.borrow()) {
+            let (addr, bytes) = (written.start, written.end - written.start);
+            self.changes.borrow_mut().push(Change::Watched { addr, bytes });
+        }
+        if touches(&self.mailboxes.borrow()) {
+            self.changes.borrow_mut().push(Change::Mailbox);
+        }
+    }
+
     /// Replaces the ranges of physical addresses whose reads are watched. A read of one of them is
     /// logged as [`Change::WatchedRead`] and ends the reader's slice.
     pub fn watch_reads(&self, ranges: &[Range<u64>]) {
@@ -56,6 +98,19 @@ impl GuestMemory {
 mod tests {
     use super::*;
     use crate::memory::Changes;
+
+    #[test]
+    fn a_mailbox_is_rung_whatever_else_is_watched() {
+        let memory = GuestMemory::at(0x8000_0000, 0x4000).expect("host memory");
+        memory.set_mailboxes(std::slice::from_ref(&(0x8000_1000..0x8000_1008)));
+        memory.watch(std::slice::from_ref(&(0x8000_1008..0x8000_1010)));
+        memory.watch(&[]);
+        let seen = memory.change_count();
+        for addr in [0x8000_0ff8, 0x8000_1008, 0x8000_1004] {
+            memory.write(addr, &[1; 4]).expect("RAM");
+        }
+        assert_eq!(memory.changes_since(seen), Changes::Since(vec![Change::Mailbox]));
+    }
 
     #[test]
     fn only_reads_that_touch_a_watched_range_are_logged() {

@@ -21,6 +21,7 @@ const MEMORY_BYTES: &str = "memory-bytes";
 const STEP_PS: &str = "step-ps";
 const QUANTUM: &str = "quantum";
 const APPEND: &str = "append";
+const CPU: &str = "cpu";
 
 /// Saves a machine that was built from `config`.
 ///
@@ -45,7 +46,11 @@ pub fn save_machine(
         machine: MachineName { machine: name.to_owned(), version: version.to_owned() },
         position: FilePosition { steps, idle_ns, sequence },
         external_files: external_files(machine, config),
-        properties: properties.map(|(key, value)| (key.to_owned(), value)).into(),
+        properties: properties
+            .into_iter()
+            .chain(machine.properties().clone())
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
     };
     save(path, &caption, &machine.instances(), &|_, _| None, machine.memory(), options)
 }
@@ -111,6 +116,7 @@ pub fn config_of(chain: &Chain) -> Result<Config, SnapshotError> {
         kernel: file("kernel"),
         initrd: file("initrd"),
         dtb: file("device-tree"),
+        cpu: header.properties.get(CPU).cloned(),
         ..Config::default()
     })
 }

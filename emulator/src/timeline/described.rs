@@ -33,7 +33,11 @@ pub fn describe(machine: &Machine, config: &Config, every: DigestSteps) -> Descr
         producer: PRODUCER.to_owned(),
         needs: vec!["records-1".to_owned()],
         machine: machine.name().to_owned(),
-        properties: properties.map(|(name, value)| (name.to_owned(), value)).into(),
+        properties: properties
+            .into_iter()
+            .chain(machine.properties().clone())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         images,
         transcript_every: every.transcript,
         state_every: every.state,
@@ -75,7 +79,7 @@ fn describe_image(image: &Image, config: &Config) -> RecordedImage {
 /// Why a description gives no machine.
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptionError {
-    /// A property is missing or not a number.
+    /// A property is missing or cannot be understood.
     #[error("the recording's property `{name}` is {found}; this build cannot set it up")]
     Property {
         /// Its name.
@@ -122,6 +126,8 @@ pub fn config_of(recording: &mut Reader) -> Result<Config, DescriptionError> {
         kernel: file_of("kernel"),
         initrd: file_of("initrd"),
         dtb: file_of("device tree"),
+        cpu: properties.get("cpu").cloned(),
+        htif: optional(properties, "htif")?,
         images,
         engine: Engine::default(),
         jit_threshold: None,
@@ -135,6 +141,14 @@ fn placed(image: &RecordedImage, bytes: Vec<u8>) -> Image {
         bytes: bytes.into(),
         seed_at: image.seed_at.and_then(|offset| usize::try_from(offset).ok()),
     }
+}
+
+/// A property that need not be there.
+fn optional<T: std::str::FromStr>(
+    properties: &BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<Option<T>, DescriptionError> {
+    properties.contains_key(name).then(|| number(properties, name)).transpose()
 }
 
 fn number<T: std::str::FromStr>(

@@ -126,8 +126,8 @@ impl<G: Guest> Engine<G> {
             return begun;
         }
         let mut left = budget - begun.steps;
-        if guest.synchronize(around.memory) {
-            return Slice { steps: begun.steps, end: SliceEnd::Debug };
+        if let Some(end) = guest.synchronize(around.memory) {
+            return Slice { steps: begun.steps, end };
         }
         while left > 0 {
             let mut whole = false;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emulator::{
+    devices::htif::Place,
     loader::{self, ElfFile, ImageMagic, LinuxImage, Source},
     machine::{
         Image,
@@ -31,6 +32,8 @@ pub(super) struct Boot {
     /// What firmware starts.
     pub(super) next: Option<Next>,
     pub(super) initrd: Option<Source>,
+    /// Where the first program talks to the host, if it asks for that.
+    pub(super) htif: Option<Place>,
     /// A device tree from the user.
     pub(super) device_tree: Option<Source>,
 }
@@ -40,8 +43,10 @@ impl Boot {
         let limit = config.memory_bytes;
         let mut images = Vec::new();
         let kernel = config.kernel.as_deref().map(|path| read_kernel(path, limit)).transpose()?;
+        let mut htif = None;
         let next = kernel.map(|kernel| {
             images.extend(kernel.images);
+            htif = kernel.htif;
             Next { addr: kernel.entry }
         });
         let firmware = match config.bios.as_deref() {
@@ -53,6 +58,7 @@ impl Boot {
         let entry = match (firmware, next) {
             (Some(firmware), _) => {
                 images.extend(firmware.images);
+                htif = firmware.htif.or(htif);
                 firmware.entry
             }
             (None, Some(next)) => next.addr,
@@ -63,7 +69,7 @@ impl Boot {
         let initrd = config.initrd.as_deref();
         let initrd = initrd.map(|path| loader::read("initrd", path, limit)).transpose()?;
         let device_tree = config.dtb.as_deref().map(read_device_tree).transpose()?;
-        Ok(Self { images, entry, next, initrd, device_tree })
+        Ok(Self { images, entry, next, initrd, htif, device_tree })
     }
 }
 
@@ -71,6 +77,7 @@ impl Boot {
 struct Program {
     images: Vec<Image>,
     entry: u64,
+    htif: Option<Place>,
 }
 
 fn find_firmware() -> Result<PathBuf, BuildError> {
@@ -88,15 +95,24 @@ fn program_of(role: &'static str, source: &Source, limit: u64) -> Result<Program
         return elf_program(role, source, limit);
     }
     let image = Image::new(role, map::RAM, source.bytes.clone());
-    Ok(Program { images: vec![image], entry: map::RAM })
+    Ok(Program { images: vec![image], entry: map::RAM, htif: None })
 }
 
 fn elf_program(role: &str, source: &Source, limit: u64) -> Result<Program, BuildError> {
     let elf = executable(source, limit)?;
+    let htif = elf.tohost.map(|tohost| Place { tohost, fromhost: elf.fromhost });
+    let inside = |addr: u64| {
+        let ram = map::RAM..(map::RAM + limit).saturating_sub(7);
+        ram.contains(&addr) && addr.is_multiple_of(8)
+    };
+    if elf.tohost.is_some_and(|tohost| !inside(tohost)) {
+        let expected = "`tohost` to be a doubleword in memory";
+        return Err(source.unexpected("a symbol `tohost` outside memory", expected).into());
+    }
     let images = elf.segments.into_iter().enumerate().map(|(index, segment)| {
         Image::new(&format!("{role} segment {index}"), segment.addr, segment.bytes)
     });
-    Ok(Program { images: images.collect(), entry: elf.entry })
+    Ok(Program { images: images.collect(), entry: elf.entry, htif })
 }
 
 fn read_kernel(path: &Path, limit: u64) -> Result<Program, BuildError> {
@@ -125,7 +141,7 @@ fn read_kernel(path: &Path, limit: u64) -> Result<Program, BuildError> {
     // The kernel's zeroed data belong to it, so that nothing else is placed there.
     let whole = usize::try_from(header.image_bytes).unwrap_or(usize::MAX);
     bytes.resize(bytes.len().max(whole), 0);
-    Ok(Program { images: vec![Image::new("kernel", addr, bytes)], entry: addr })
+    Ok(Program { images: vec![Image::new("kernel", addr, bytes)], entry: addr, htif: None })
 }
 
 fn read_device_tree(path: &Path) -> Result<Source, BuildError> {

@@ -123,7 +123,7 @@ impl Guest for Hart {
         float::call(function, values, self.state.frm, &mut self.state.fflags)
     }
 
-    fn synchronize(&mut self, memory: &GuestMemory) -> bool {
+    fn synchronize(&mut self, memory: &GuestMemory) -> Option<SliceEnd> {
         self.follow(memory)
     }
 

@@ -251,13 +251,13 @@ impl Hart {
         }
     }
 
-    /// Follows the changes of memory since the last look. Returns whether a watched range was
-    /// written.
-    pub fn follow(&mut self, memory: &GuestMemory) -> bool {
+    /// Follows the changes of memory since the last look. Returns why the slice ends with them, if
+    /// it does.
+    pub fn follow(&mut self, memory: &GuestMemory) -> Option<SliceEnd> {
         if std::mem::take(&mut self.stale) {
             self.flush_translations(memory);
         }
-        let mut watched = false;
+        let mut end = None;
         while memory.change_count() != self.seen_changes {
             let changes = memory.changes_since(self.seen_changes);
             self.seen_changes = memory.change_count();
@@ -265,31 +265,35 @@ impl Hart {
                 Changes::Everything => {
                     self.flush_translations(memory);
                     self.code.clear();
-                    watched |= memory.is_watching();
+                    end = end.or(memory.is_watching().then_some(SliceEnd::Debug));
                 }
                 Changes::Since(changes) => {
                     for change in changes {
-                        watched |= self.follow_one(memory, change);
+                        end = match self.follow_one(memory, change) {
+                            Some(SliceEnd::Debug) => Some(SliceEnd::Debug),
+                            other => end.or(other),
+                        };
                     }
                 }
             }
         }
-        watched
+        end
     }
 
-    fn follow_one(&mut self, memory: &GuestMemory, change: Change) -> bool {
+    fn follow_one(&mut self, memory: &GuestMemory, change: Change) -> Option<SliceEnd> {
         match change {
             Change::Code { page } => self.code.forget(page),
             Change::Revoked { page } => self.tlb.revoke(memory, Some(page)),
             Change::RevokedAll => self.tlb.revoke(memory, None),
-            Change::Watched { .. } | Change::WatchedRead { .. } => return true,
+            Change::Watched { .. } | Change::WatchedRead { .. } => return Some(SliceEnd::Debug),
+            Change::Mailbox => return Some(SliceEnd::Attention),
             Change::RevokedReads => self.flush_translations(memory),
             Change::Table { page, offset, bytes } => {
-                let Some(&table) = self.tables.get(&page) else { return false };
+                let table = *self.tables.get(&page)?;
                 self.fetch_generation += 1;
                 if table.ambiguous || bytes > 64 {
                     self.flush_paged_translations(memory);
-                    return false;
+                    return None;
                 }
                 for entry in offset / 8..=(offset + bytes - 1) / 8 {
                     let base = table.base.wrapping_add(entry << table.shift);
@@ -297,7 +301,7 @@ impl Hart {
                 }
             }
         }
-        false
+        None
     }
 
     /// How an access of `kind` is translated now.
@@ -444,10 +448,10 @@ impl Hart {
                 break SliceEnd::Budget;
             }
             std::mem::swap(&mut self.code, &mut code);
-            let watched = self.follow(around.memory);
+            let heard = self.follow(around.memory);
             std::mem::swap(&mut self.code, &mut code);
-            if watched {
-                break SliceEnd::Debug;
+            if let Some(end) = heard {
+                break end;
             }
             if !self.breakpoints.is_empty() && self.breakpoints.contains(&self.state.pc) {
                 break SliceEnd::Debug;
@@ -458,8 +462,8 @@ impl Hart {
         };
         self.code = code;
         // A watched store in the last block ends the slice with it.
-        let watched = end != SliceEnd::Debug && self.follow(around.memory);
-        let end = if watched { SliceEnd::Debug } else { end };
+        let end =
+            if end == SliceEnd::Debug { end } else { self.follow(around.memory).unwrap_or(end) };
         Slice { steps: self.slice_steps - before, end }
     }
 
