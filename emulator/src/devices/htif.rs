@@ -144,7 +144,7 @@ impl Device for Htif {
 
 impl Mailbox for Htif {
     fn ranges(&self) -> Vec<Range<u64>> {
-        vec![self.tohost..self.tohost.saturating_add(8)]
+        std::iter::once(self.tohost..self.tohost.saturating_add(8)).collect()
     }
 
     fn look(&mut self, io: &mut Io<'_>) {
