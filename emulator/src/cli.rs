@@ -18,6 +18,7 @@ mod run;
 mod saving;
 mod schema;
 mod snapshot;
+mod timeline;
 mod verify;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ enum Verb {
     Query(query::Args),
     Schema(schema::Args),
     Snapshot(snapshot::Args),
+    Timeline(timeline::Args),
     Verify(verify::Args),
 }
 
@@ -79,6 +81,7 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
         Verb::Query(args) => query::run(&args, boards, &mut output),
         Verb::Schema(args) => schema::run(&args, &mut output),
         Verb::Snapshot(args) => snapshot::run(&args, &mut output),
+        Verb::Timeline(args) => timeline::run(&args, boards, &mut output),
         Verb::Verify(args) => verify::run(&args, boards, &mut output),
     };
     output.finish(result)

@@ -8,7 +8,9 @@
 //!
 //! Invariants: the terminal is restored on every way out, a panic and a signal included
 //! ([`RawTerminal`]); pace decides when and how long the host sleeps, never what the guest computes
-//! between two inputs.
+//! between two inputs. What is piped in is held back until the guest waits for the first time, so
+//! that a script types at a prompt and not into a machine that is still starting, at the same
+//! position each time.
 
 mod escape;
 mod terminal;
@@ -28,6 +30,7 @@ use crate::{
     clock::Position,
     debug::machine::Live,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    timeline::Target,
 };
 
 pub use escape::{Command, Escape};
@@ -38,6 +41,12 @@ const POLL_STEPS: u64 = 1 << 20;
 
 /// How far virtual time may run ahead of the host before the host sleeps.
 const LEAD_NS: u64 = 2_000_000;
+
+/// Steps after which piped input is no longer held back for a guest that never waits.
+const HOLD_STEPS: u64 = 1 << 28;
+
+/// How long the guest's first wait lets the host bring what is piped in.
+const FIRST_INPUT: Duration = Duration::from_millis(100);
 
 /// How long a wait may take while a debugger is attached.
 const LOOK: Duration = Duration::from_millis(20);
@@ -64,6 +73,8 @@ enum Message {
 pub enum Leave {
     /// The user quit.
     Quit,
+    /// The limit set by [`LiveDoor::limit`] is reached.
+    Limit,
     /// The user asked for the monitor; running may go on.
     Monitor,
     /// A signal came.
@@ -95,6 +106,10 @@ pub struct LiveDoor {
     /// The host's time and the virtual time that belong together.
     anchor: Option<(Instant, u64)>,
     input_ended: bool,
+    /// Piped input waits for the guest's first wait.
+    holding: bool,
+    /// Where the run ends by itself.
+    until: Option<Target>,
     leave: Option<Leave>,
     /// A debugger's flag: waiting ends when it is set.
     attention: Option<Arc<AtomicBool>>,
@@ -117,6 +132,8 @@ impl LiveDoor {
             messages,
             events: VecDeque::new(),
             serial: serial.to_owned(),
+            holding: terminal.is_none(),
+            until: None,
             escape: terminal.is_some().then(Escape::default),
             pace,
             chosen,
@@ -126,6 +143,27 @@ impl LiveDoor {
             attention: None,
             _terminal: terminal,
         })
+    }
+
+    /// Lets the run end at `until`.
+    pub fn limit(&mut self, until: Target) {
+        self.until = Some(until);
+    }
+
+    /// Whether the run has come to its limit.
+    fn is_past_limit(&self, now: Moment) -> bool {
+        match self.until {
+            Some(Target::Position(position)) => now.position >= position,
+            Some(Target::Time { ns }) => now.now_ns >= ns,
+            None => false,
+        }
+    }
+
+    /// The guest waits for the first time: what is piped in has a moment to arrive.
+    fn first_wait(&mut self) {
+        if std::mem::take(&mut self.holding) && self.events.is_empty() && !self.input_ended {
+            self.wait(Some(FIRST_INPUT));
+        }
     }
 
     /// Why the machine was asked to leave; asked once after it did.
@@ -192,11 +230,15 @@ impl LiveDoor {
         base_ns.saturating_add(elapsed)
     }
 
+    /// Whether there is an event that may be delivered.
+    fn is_ready(&self) -> bool {
+        let event = self.events.front();
+        event.is_some_and(|event| !self.holding || &*event.kind != kind::SERIAL_INPUT)
+    }
+
     fn is_waiting(&self) -> bool {
         let flagged = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
-        self.leave.is_some()
-            || !self.events.is_empty()
-            || self.attention.as_ref().is_some_and(flagged)
+        self.leave.is_some() || self.is_ready() || self.attention.as_ref().is_some_and(flagged)
     }
 }
 
@@ -223,7 +265,11 @@ impl Door for LiveDoor {
     }
 
     fn horizon(&mut self, now: Moment) -> u64 {
-        now.position.steps + POLL_STEPS
+        let poll = now.position.steps + POLL_STEPS;
+        match self.until {
+            Some(Target::Position(end)) => poll.min(end.steps.max(now.position.steps + 1)),
+            _ => poll,
+        }
     }
 
     fn take(&mut self, now: Moment) -> Reply {
@@ -237,13 +283,32 @@ impl Door for LiveDoor {
                 self.wait(Some(Duration::from_nanos(ahead_ns)));
             }
         }
+        if self.is_past_limit(now) {
+            self.leave.get_or_insert(Leave::Limit);
+        }
         if self.leave.is_some() {
             return Reply::Leave;
+        }
+        self.holding &= now.position.steps < HOLD_STEPS;
+        if !self.is_ready() {
+            return Reply::Nothing;
         }
         self.events.pop_front().map_or(Reply::Nothing, Reply::Event)
     }
 
     fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
+        self.first_wait();
+        let limit_ns = match self.until {
+            Some(Target::Time { ns }) => Some(ns),
+            _ => None,
+        };
+        let due_ns = [limit_ns, deadline_ns].into_iter().flatten().min();
+        let due = match due_ns {
+            Some(due_ns) if due_ns != deadline_ns.unwrap_or(u64::MAX) => {
+                Wake::After { idle_ns: due_ns.saturating_sub(now.now_ns) }
+            }
+            _ => Wake::Deadline,
+        };
         loop {
             self.accept_waiting();
             let host_ns = self.host_ns(now.now_ns);
@@ -254,12 +319,12 @@ impl Door for LiveDoor {
                 };
                 return Wake::After { idle_ns };
             }
-            match (self.pace, deadline_ns) {
-                (Pace::Max, Some(_)) => return Wake::Deadline,
-                (Pace::Real, Some(deadline_ns)) => {
-                    let left_ns = deadline_ns.saturating_sub(host_ns);
+            match (self.pace, due_ns) {
+                (Pace::Max, Some(_)) => return due,
+                (Pace::Real, Some(due_ns)) => {
+                    let left_ns = due_ns.saturating_sub(host_ns);
                     if left_ns == 0 {
-                        return Wake::Deadline;
+                        return due;
                     }
                     self.wait(Some(Duration::from_nanos(left_ns)));
                 }
@@ -291,6 +356,7 @@ impl Live for LiveDoor {
     fn is_over(&mut self) -> Option<String> {
         match self.leave.take()? {
             Leave::Quit => Some("quit".to_owned()),
+            Leave::Limit => Some("the limit of --until".to_owned()),
             Leave::Signal(number) => Some(format!("signal {number}")),
             Leave::Forsaken => {
                 Some("the guest waits for input that cannot come any more".to_owned())

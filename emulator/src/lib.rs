@@ -19,6 +19,7 @@ pub mod journal;
 pub mod loader;
 pub mod machine;
 pub mod memory;
+pub mod picture;
 pub mod snapshot;
 pub mod timeline;
 pub mod tlb;

@@ -30,7 +30,7 @@ pub mod schedule;
 mod tests;
 
 pub use builder::MachineBuilder;
-pub use fabric::{Fabric, Mapping, Sink};
+pub use fabric::{Activity, Fabric, Mapping, Sink};
 pub use image::{Image, ImageError};
 pub use schedule::Schedule;
 

@@ -6,7 +6,7 @@
 
 mod inspect;
 
-pub use inspect::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind};
+pub use inspect::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Traps};
 
 use vmstate::Instance;
 

@@ -15,7 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["machine"],
     &["snapshot", "journal", "types"],
     &["timeline"],
-    &["debug"],
+    &["debug", "picture"],
     &["console"],
     &["cli"],
 ];

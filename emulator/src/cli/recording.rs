@@ -11,7 +11,8 @@ use crate::{
     journal::{Description, Parent, Reader, Writer},
     machine::{Machine, Stop, board::Board},
     timeline::{
-        Opened, PositionSpec, RecordSession, Recorder, ReplayStop, SessionError, Sink, Tuning,
+        Opened, PositionSpec, RecordSession, Recorder, ReplayStop, SessionError, Sink, Target,
+        Tuning,
         described::{DigestSteps, describe},
         listing::ending_in_words,
     },
@@ -38,11 +39,12 @@ pub(super) struct Args {
     /// Repeat a recorded run; it names the machine and its files.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "kernel", "bios", "initrd", "dtb", "cpus", "cpu", "memory", "insn_time"])]
     pub(super) replay: Option<PathBuf>,
-    /// End the replay at a position: an instruction count, 12.5s, 45%, event:12, mark:NAME, end.
-    #[arg(long, value_name = "POSITION", requires = "replay")]
+    /// End at a position: an instruction count or a time such as 12.5s; in a replay also 45%,
+    /// event:12, mark:NAME.
+    #[arg(long, value_name = "POSITION", conflicts_with = "gdb")]
     until: Option<PositionSpec>,
     /// Leave the recording at --until and go on live.
-    #[arg(long, requires = "until")]
+    #[arg(long, requires_all = ["until", "replay"])]
     go_live: bool,
 }
 
@@ -131,6 +133,15 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
+    /// Where a live run ends by itself.
+    ///
+    /// # Errors
+    /// A position that only a recording has.
+    pub(super) fn limit(&self) -> Result<Option<Target>, CliError> {
+        let target = self.until.as_ref().map(PositionSpec::resolve_live).transpose();
+        target.map_err(|error| CliError::Usage(format!("--until: {error}")))
+    }
+
     fn digest_steps(&self) -> DigestSteps {
         self.digest_every.map_or_else(DigestSteps::default, |steps| DigestSteps {
             transcript: steps,

@@ -232,7 +232,10 @@ impl Args {
             return Ok(None);
         }
         let mut machine = built.machine;
-        let live = self.live_door(board.console())?;
+        let mut live = self.live_door(board.console())?;
+        if let Some(until) = self.recording.limit()? {
+            live.limit(until);
+        }
         let runner = Runner::power_on(&self.recording, &mut machine, &config, live)?;
         if let Some(chain) = &chain {
             self.saving.load(&mut machine, chain)?;
@@ -308,6 +311,7 @@ fn drive(machine: &mut Machine, runner: &mut Runner) -> Result<(u8, String), Cli
         }
         match runner.live().take_leave() {
             Some(Leave::Quit) => return Ok((0, "quit".to_owned())),
+            Some(Leave::Limit) => return Ok((0, "the limit of --until".to_owned())),
             Some(Leave::Signal(number)) => {
                 let code = u8::try_from(128 + number).unwrap_or(u8::MAX);
                 return Ok((code, format!("signal {number}")));

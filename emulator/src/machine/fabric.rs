@@ -48,9 +48,24 @@ pub struct Mapping {
     pub shape: Region,
 }
 
+/// How often a device was called. Counted since the machine was built and no part of its saved
+/// state: of two counts the difference says something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Reads of its registers.
+    pub reads: u64,
+    /// Writes to its registers.
+    pub writes: u64,
+    /// Events from outside.
+    pub events: u64,
+    /// Timers of its own that expired.
+    pub timers: u64,
+}
+
 struct Slot {
     path: String,
     device: Box<dyn Device>,
+    activity: Activity,
     /// Levels of the output lines as last propagated. A cache of `LineOutputs::levels`.
     levels: u64,
     wires: Vec<(u32, Sink)>,
@@ -101,7 +116,13 @@ impl Fabric {
         if device.mailbox().is_some() {
             self.mailboxes.push(number);
         }
-        self.slots.push(Slot { path: path.to_owned(), device, levels: 0, wires: Vec::new() });
+        self.slots.push(Slot {
+            path: path.to_owned(),
+            device,
+            activity: Activity::default(),
+            levels: 0,
+            wires: Vec::new(),
+        });
         number
     }
 
@@ -162,6 +183,11 @@ impl Fabric {
     /// Instance paths and models of the devices, by number.
     pub fn devices(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.slots.iter().map(|slot| (slot.path.as_str(), slot.device.model()))
+    }
+
+    /// What each device was called for so far, by number.
+    pub fn activity(&self) -> impl Iterator<Item = Activity> {
+        self.slots.iter().map(|slot| slot.activity)
     }
 
     /// The number of the device with this instance path.
@@ -226,6 +252,7 @@ impl Fabric {
         width: Width,
     ) -> Result<u64, BusFault> {
         let (Mapping { device, region, .. }, offset) = self.decode(addr, width)?;
+        self.slots[device].activity.reads += 1;
         let value = self.call(device, memory, now_ns, |device, io| {
             device.mmio().expect("it is mapped").read(io, region, offset, width)
         });
@@ -241,6 +268,7 @@ impl Fabric {
         value: u64,
     ) -> Result<(), BusFault> {
         let (Mapping { device, region, .. }, offset) = self.decode(addr, width)?;
+        self.slots[device].activity.writes += 1;
         self.call(device, memory, now_ns, |device, io| {
             let value = value & width.mask();
             device.mmio().expect("it is mapped").write(io, region, offset, width, value);
@@ -257,6 +285,7 @@ impl Fabric {
         kind: &str,
         data: &[u8],
     ) -> Option<()> {
+        self.slots[device].activity.events += 1;
         let known = self.call(device, memory, now_ns, |device, io| {
             device.external().is_some_and(|external| external.receive(io, kind, data))
         });
@@ -336,6 +365,7 @@ impl Fabric {
         for index in 0..self.timed.len() {
             let device = self.timed[index];
             if self.deadline_of(device, now_ns).is_some_and(|deadline| deadline <= now_ns) {
+                self.slots[device].activity.timers += 1;
                 self.call(device, memory, now_ns, |device, io| {
                     device.timed().expect("it is in the list").expire(io);
                 });

@@ -12,7 +12,7 @@ use crate::{
     devices::{aclint::Aclint, ns16550a::Ns16550a, plic::Plic, sifive_test::SifiveTest},
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
     memory::GuestMemory,
-    vcpu::{Architecture, Disassembly, Inspect, Slice, SliceEnd, Surroundings, Vcpu},
+    vcpu::{Architecture, Disassembly, Inspect, Slice, SliceEnd, Surroundings, Traps, Vcpu},
 };
 
 const TEST: u64 = 0x10_0000;
@@ -146,6 +146,14 @@ impl Inspect for Puppet {
 
     fn pc(&self) -> u64 {
         self.next as u64
+    }
+
+    fn mode(&self) -> &'static str {
+        "only"
+    }
+
+    fn traps(&self) -> Traps {
+        Traps::default()
     }
 
     fn translate(&self, _: &GuestMemory, addr: u64) -> Option<u64> {

@@ -84,6 +84,16 @@ pub struct Disassembly {
     pub bytes: usize,
 }
 
+/// How often a processor left what it was doing. Counted since it was built, and no part of its
+/// saved state: of two counts the difference says something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traps {
+    /// Interrupts taken.
+    pub interrupts: u64,
+    /// Exceptions taken, calls included.
+    pub exceptions: u64,
+}
+
 /// A processor as a debugger sees it.
 pub trait Inspect {
     /// The architecture and its register table.
@@ -98,6 +108,12 @@ pub trait Inspect {
 
     /// Virtual address of the next instruction.
     fn pc(&self) -> u64;
+
+    /// The privilege that it runs with, as its manual calls it, such as `supervisor`.
+    fn mode(&self) -> &'static str;
+
+    /// Traps taken so far.
+    fn traps(&self) -> Traps;
 
     /// The physical address of virtual `addr` under the current page table and mode, or `None` when
     /// nothing is mapped. Permissions are ignored; neither page tables nor TLB change.

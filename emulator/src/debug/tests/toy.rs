@@ -15,7 +15,7 @@ use crate::{
         CaptureId, DebugError, Destination, Extent, Halt, Heed, Mark, Subject, Watch, WatchHit,
     },
     memory::GuestMemory,
-    vcpu::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind},
+    vcpu::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Traps},
 };
 
 const fn register(name: &'static str) -> Register {
@@ -53,6 +53,14 @@ impl Inspect for super::program::Hart {
 
     fn pc(&self) -> u64 {
         self.pc
+    }
+
+    fn mode(&self) -> &'static str {
+        "only"
+    }
+
+    fn traps(&self) -> Traps {
+        Traps::default()
     }
 
     fn translate(&self, _: &GuestMemory, _: u64) -> Option<u64> {

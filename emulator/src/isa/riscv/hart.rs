@@ -31,7 +31,7 @@ use crate::{
     },
     memory::{Change, Changes, GuestMemory, PAGE_BYTES},
     tlb::{self, PAGE_MASK, Tlb},
-    vcpu::{Slice, SliceEnd, Surroundings},
+    vcpu::{Slice, SliceEnd, Surroundings, Traps},
 };
 
 /// The emitter's register that holds the address of the load reservation.
@@ -107,6 +107,8 @@ pub struct Hart {
     protection_generation: u64,
     #[vmstate(skip("the debugger's"))]
     pub(super) breakpoints: BTreeSet<u64>,
+    #[vmstate(skip("counts for whoever looks"))]
+    pub(super) traps: Traps,
     /// The state was replaced: cached translations must go before anything runs.
     #[vmstate(skip("about the caches"))]
     stale: bool,
@@ -128,6 +130,7 @@ impl Hart {
             fetch_generation: 0,
             protection_generation: 0,
             breakpoints: BTreeSet::new(),
+            traps: Traps::default(),
             stale: false,
         }
     }
@@ -225,6 +228,9 @@ impl Hart {
     /// Takes a trap at `state.pc`, which is a step that retires nothing.
     fn enter_trap(&mut self, clock: &Clock, trap: Trap) {
         let steps = clock.position.steps + self.slice_steps;
+        let interrupt = trap.cause & cause::INTERRUPT != 0;
+        self.traps.interrupts += u64::from(interrupt);
+        self.traps.exceptions += u64::from(!interrupt);
         self.state.take_trap(trap.cause, trap.tval, steps);
         self.state.count(1, 0);
         self.slice_steps += 1;

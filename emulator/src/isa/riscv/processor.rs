@@ -13,7 +13,7 @@ use crate::{
     memory::GuestMemory,
     vcpu::{
         Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Slice, SliceEnd,
-        Surroundings, Vcpu,
+        Surroundings, Traps, Vcpu,
     },
 };
 
@@ -276,6 +276,18 @@ impl Inspect for Hart {
 
     fn pc(&self) -> u64 {
         self.state.pc
+    }
+
+    fn mode(&self) -> &'static str {
+        match Privilege::from_bits(u64::from(self.state.privilege)) {
+            Privilege::User => "user",
+            Privilege::Supervisor => "supervisor",
+            Privilege::Machine => "machine",
+        }
+    }
+
+    fn traps(&self) -> Traps {
+        self.traps
     }
 
     fn translate(&self, memory: &GuestMemory, addr: u64) -> Option<u64> {
