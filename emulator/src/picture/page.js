@@ -70,11 +70,15 @@ run.harts.forEach((hart, number) => {
   lanes.push({ kind: "bars", name: "traps", about: `of hart${number}`, height: 38,
     series: [["interrupt", hart.interrupts, "interrupts"], ["exception", hart.exceptions, "exceptions"]] });
 });
-for (const device of run.devices)
-  lanes.push({ kind: "bars", name: device.path, about: device.model, height: 34,
+const busy = (device) => [device.reads, device.writes, device.events].some((column) => column.some((n) => n));
+for (const device of run.devices.filter(busy))
+  lanes.push({ kind: "bars", name: device.path, about: device.model, height: 36,
     series: [["read", device.reads, "reads"], ["write", device.writes, "writes"], ["event", device.events, "events and timers"]] });
+const quiet = run.devices.filter((device) => !busy(device)).map((device) => device.path);
+if (quiet.length)
+  lanes.push({ kind: "quiet", name: `${quiet.length} quiet`, about: "never touched", height: 36, text: quiet.join("  ") });
 lanes.push({ kind: "marks", name: "events", about: "what came from outside", height: 34 });
-lanes.push({ kind: "checkpoints", name: "checkpoints", about: `${run.checkpoints.length} in the file`, height: 24 });
+lanes.push({ kind: "checkpoints", name: "checkpoints", about: `${run.checkpoints.length} in the file`, height: 36 });
 lanes.push({ kind: "console", name: "console", about: "what was printed", height: 96 });
 
 const OVERVIEW = 46;
@@ -114,7 +118,10 @@ function context(canvas, height) {
 function stretches(range, width, draw) {
   const [low, high] = range, scale = width / (high - low);
   let first = sampleAt(low), x = null, from = 0, until = 0;
-  const flush = () => { if (x !== null) draw(x, Math.max(1, until - x), from, last); };
+  // Whole pixels: neighbours that share one would shimmer.
+  const flush = () => {
+    if (x !== null) draw(Math.floor(x), Math.max(1, Math.floor(until) - Math.floor(x)), from, last);
+  };
   let last = first;
   for (let i = first; i < count && begin(i) <= high; i++) {
     const x0 = (begin(i) - low) * scale, x1 = (A().ends[i] - low) * scale;
@@ -152,7 +159,7 @@ function drawHart(ctx, range, width, top, height, hart) {
     parts.forEach((part, mode) => {
       const h = tall * part / all;
       ctx.fillStyle = colors[mode];
-      ctx.fillRect(x, y - h, w + .3, h);
+      ctx.fillRect(x, y - h, w, h);
       y -= h;
     });
   });
@@ -208,7 +215,9 @@ function drawMarks(ctx, X, width, top, height) {
     }
     if (mark.kind === "recording.end" || mark.kind === "cut") ctx.fillRect(x - 1, top + 3, 2, height - 6);
     else diamond(ctx, x, top + height / 2, 5.5);
-    const text = mark.kind === "serial.input" ? mark.content : mark.kind === "mark" ? mark.content : mark.kind;
+    if (mark.kind === "clock.base" || mark.kind === "seed") continue;
+    const text = mark.kind === "serial.input" || mark.kind === "mark" ? mark.content
+      : mark.kind === "recording.end" ? `end: ${mark.content}` : mark.kind;
     const wide = ctx.measureText(text).width;
     const right = x + 9 + wide <= width, left = right ? x + 9 : x - 9 - wide;
     if (left > free && left > 0) {
@@ -216,6 +225,13 @@ function drawMarks(ctx, X, width, top, height) {
       free = left + wide + 8;
     }
   }
+}
+
+function drawQuiet(ctx, width, top, height, text) {
+  ctx.font = SMALL;
+  ctx.textBaseline = "middle";
+  ctx.fillStyle = color("quiet");
+  ctx.fillText(text, 8, top + height / 2, width - 16);
 }
 
 function drawCheckpoints(ctx, X, width, top, height) {
@@ -243,7 +259,8 @@ function drawConsole(ctx, X, width, top, height) {
     const wide = ctx.measureText(text).width;
     const line = free.findIndex((edge) => edge < x0);
     if (line < 0) continue;
-    const x = Math.max(x0, Math.min(4, x1));
+    // At the right edge the text stands before its mark.
+    const x = x0 + 4 + wide > width && free[line] < x0 - wide - 8 ? x0 - wide - 8 : Math.max(x0, Math.min(4, x1));
     ctx.fillStyle = color("quiet");
     ctx.fillRect(x0, top + 4 + line * row + 3, 1, row - 6);
     ctx.fillStyle = color("ink");
@@ -281,6 +298,7 @@ function draw() {
     if (lane.kind === "hart") drawHart(ctx, view, width, top + 5, lane.height - 10, lane.hart);
     if (lane.kind === "bars") drawBars(ctx, view, width, top, lane.height, lane.series);
     if (lane.kind === "marks") drawMarks(ctx, X, width, top, lane.height);
+    if (lane.kind === "quiet") drawQuiet(ctx, width, top, lane.height, lane.text);
     if (lane.kind === "checkpoints") drawCheckpoints(ctx, X, width, top, lane.height);
     if (lane.kind === "console") drawConsole(ctx, X, width, top, lane.height);
     top += lane.height;
@@ -428,7 +446,10 @@ function buildConsole() {
 const recordRows = [];
 function buildRecords() {
   const table = document.createElement("table");
+  const digests = run.marks.filter((mark) => mark.kind.startsWith("digest.")).length;
+  $("digests").textContent = `and ${whole(digests)} digests`;
   for (const mark of run.marks) {
+    if (mark.kind.startsWith("digest.")) continue;
     const tr = table.insertRow();
     const at = tr.insertCell(), kind = tr.insertCell(), what = tr.insertCell();
     at.className = "at";
@@ -473,7 +494,7 @@ function buildHead() {
   const facts = [
     ["instructions", whole(run.steps[count - 1] - run.from[1])],
     ["virtual time", duration(total)],
-    ["idle", `${+(100 * idle / Math.max(1, total)).toPrecision(3)} %`],
+    ["idle", `${Math.floor(1e4 * idle / Math.max(1, total)) / 100} %`],
     ["interrupts", whole(all(run.harts.map((hart) => hart.interrupts)))],
     ["device accesses", whole(all(run.devices.flatMap((device) => [device.reads, device.writes])))],
     ["inputs", whole(run.marks.filter((mark) => mark.event != null).length)],
