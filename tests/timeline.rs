@@ -55,7 +55,7 @@ fn opened(page: &Path) -> String {
 }
 
 /// Uses the page as a person would and writes into the document what then stands there.
-const VISITOR: &str = r##"
+const VISITOR: &str = r##"{
 const lanes = document.getElementById("lanes");
 const box = lanes.getBoundingClientRect();
 const mouse = (type, part, more) => lanes.dispatchEvent(new PointerEvent(type, {
@@ -79,7 +79,7 @@ const pixels = lanes.getContext("2d").getImageData(0, 0, lanes.width, lanes.heig
 seen.painted = pixels.some((byte) => byte);
 document.body.append(Object.assign(document.createElement("pre"),
   { id: "seen", textContent: JSON.stringify(seen) }));
-"##;
+}"##;
 
 #[test]
 fn the_page_opens_zooms_and_tells_what_is_under_the_cursor_without_an_error() {
@@ -95,7 +95,7 @@ fn the_page_opens_zooms_and_tells_what_is_under_the_cursor_without_an_error() {
         .expect("a copy");
     let dom = opened(&visited);
     assert!(dom.contains("data-ready=\"yes\""), "the script did not come to its end:\n{dom:.3000}");
-    assert!(!dom.contains("data-error"), "the page reports an error");
+    assert!(!dom.contains("data-error"), "the page reports an error:\n{dom:.3000}");
     for shown in
         ["riscv64-virt@", "hart0", "soc/uart0", "ns16550a", "checkpoints", "audit 43 failed"]
     {
