@@ -281,8 +281,9 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
     /// damage, missing, unknown and duplicate instances, state that its instance refuses.
     pub fn stage(&self, snapshot: &Snapshot<'_>) -> Result<StagedInstances, InstanceErrors> {
         snapshot.header().check_loadable()?;
-        let table = snapshot.schema_table()?;
-        let mut problems = self.duplicates();
+        let (table, damage) = snapshot.sound_schemas();
+        let mut problems: Vec<InstanceProblem> = damage.into_iter().map(Into::into).collect();
+        problems.extend(self.duplicates());
         let order = self.restore_order().unwrap_or_else(|errors| {
             problems.extend(errors.0);
             Vec::new()
@@ -290,7 +291,9 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
         let mut sections: BTreeMap<&str, &SectionEntry> = BTreeMap::new();
         for entry in &snapshot.header().sections {
             if entry.kind == KIND_STATE {
-                sections.insert(&entry.path, entry);
+                if sections.insert(&entry.path, entry).is_some() {
+                    problems.push(InstanceProblem::Duplicate { path: entry.path.clone() });
+                }
             } else if entry.needed {
                 let (what, name) = ("section kind", entry.kind.clone());
                 let place = Place::new(&entry.path, entry.extent.offset);

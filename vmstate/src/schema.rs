@@ -18,6 +18,7 @@
 pub mod decode;
 pub mod encode;
 pub mod hash;
+mod soundness;
 pub mod table;
 
 pub use hash::SchemaHash;
@@ -35,6 +36,9 @@ pub const ITEMS_MAX: usize = 4096;
 pub const KIND_DEPTH_MAX: usize = 16;
 /// How deep deriving types nest.
 pub const TYPE_DEPTH_MAX: usize = 32;
+/// Most parts of one value (fields, elements) that occupy no bytes, those of nested types included:
+/// what bounds the work that a few hostile bytes can cause.
+pub const EMPTY_PARTS_MAX: u64 = 1024;
 /// Longest encoded schema, in bytes.
 pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
 
@@ -348,6 +352,12 @@ pub enum SchemaError {
     #[error("`{type_name}` contains itself, or types nest deeper than {TYPE_DEPTH_MAX}")]
     Cycle {
         /// One of them.
+        type_name: String,
+    },
+    /// A value of the type would have more parts without any bytes than a build need walk through.
+    #[error("a value of `{type_name}` has more than {EMPTY_PARTS_MAX} parts that occupy no bytes")]
+    TooEmpty {
+        /// The type.
         type_name: String,
     },
     /// Two different schemas claim one identity.

@@ -3,8 +3,10 @@
 //! Used to skip what this build does not know, to find a field's bytes, and to verify defaults
 //! in foreign schemas. [`Walker`] is also what inspection can build on.
 //!
-//! Invariants: never allocates; work is bounded by the length of the data plus the count of
-//! elements that occupy no bytes, which is bounded by [`EMPTY_ELEMENTS_MAX`].
+//! Invariants: never allocates; work is bounded by the length of the data, times the parts without
+//! bytes that one value may have ([`EMPTY_PARTS_MAX`](crate::schema::EMPTY_PARTS_MAX), which
+//! [`SchemaTable::verify`] sees to), plus the elements without bytes in containers, which are at most
+//! [`EMPTY_ELEMENTS_MAX`].
 
 use std::cell::Cell;
 

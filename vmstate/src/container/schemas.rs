@@ -1,7 +1,7 @@
 //! The schemas of a file, decoded and fitted together.
 
 use super::error::{ContainerError, ErrorKind, Place};
-use super::header::{SectionEntry, schema_section};
+use super::header::{SchemaEntry, SectionEntry, schema_section};
 use super::reader::Snapshot;
 use crate::error::LoadError;
 use crate::schema::{Schema, SchemaHash, SchemaTable};
@@ -13,25 +13,44 @@ impl Snapshot<'_> {
     /// # Errors
     /// A schema that is damaged, is not canonical or is not what its entry says; one that is missing.
     pub fn schema_table(&self) -> Result<SchemaTable, ContainerError> {
+        let (table, problems) = self.sound_schemas();
+        problems.into_iter().next().map_or(Ok(table), Err)
+    }
+
+    /// The schemas that can be used, and everything that is wrong with the others: state under
+    /// the former can be read even so.
+    pub fn sound_schemas(&self) -> (SchemaTable, Vec<ContainerError>) {
         let mut table = SchemaTable::new();
+        let mut problems = Vec::new();
+        let place = |entry: &SchemaEntry| Place::new(schema_section(entry), entry.extent.offset);
         for entry in &self.header().schemas {
-            let place = || Place::new(schema_section(entry), entry.extent.offset);
-            let schema = Schema::decode(&self.schema(entry)?)
-                .map_err(|error| place().error(ErrorKind::Schema(error)))?;
-            let same = schema.hash == SchemaHash::from_bytes(entry.hash)
-                && schema.type_name == entry.type_name
-                && schema.version == entry.version;
-            if !same {
-                let why = format!("the bytes are the schema {}", schema.type_ref());
-                return Err(place().error(ErrorKind::malformed("schema", why)));
-            }
-            table.insert(schema).map_err(|error| place().error(ErrorKind::Schema(error)))?;
+            let inserted = self.decoded(entry).and_then(|schema| {
+                let wrong = |error| place(entry).error(ErrorKind::Schema(error));
+                table.insert(schema).map_err(wrong)
+            });
+            problems.extend(inserted.err());
         }
-        table.verify().map_err(|error| {
-            let first = self.header().schemas.first().map_or(0, |entry| entry.extent.offset);
-            Place::new("schemas", first).error(ErrorKind::Schema(error))
-        })?;
-        Ok(table)
+        let (table, unsound) = table.into_sound();
+        for (hash, error) in unsound {
+            let entry = self.header().schemas.iter().find(|entry| entry.hash == hash.to_bytes());
+            let place = entry.map_or_else(|| Place::new("schemas", 0), place);
+            problems.push(place.error(ErrorKind::Schema(error)));
+        }
+        (table, problems)
+    }
+
+    fn decoded(&self, entry: &SchemaEntry) -> Result<Schema, ContainerError> {
+        let place = || Place::new(schema_section(entry), entry.extent.offset);
+        let schema = Schema::decode(&self.schema(entry)?)
+            .map_err(|error| place().error(ErrorKind::Schema(error)))?;
+        let same = schema.hash == SchemaHash::from_bytes(entry.hash)
+            && schema.type_name == entry.type_name
+            && schema.version == entry.version;
+        if same {
+            return Ok(schema);
+        }
+        let why = format!("the bytes are the schema {}", schema.type_ref());
+        Err(place().error(ErrorKind::malformed("schema", why)))
     }
 }
 
@@ -43,7 +62,7 @@ impl SectionEntry {
     pub fn schema_in<'t>(&self, table: &'t SchemaTable) -> Result<&'t Schema, ContainerError> {
         let place = || Place::new(&self.path, self.extent.offset);
         let schema = table.get(SchemaHash::from_bytes(self.schema)).ok_or_else(|| {
-            place().error(ErrorKind::malformed("section", "the file holds no schema of it"))
+            place().error(ErrorKind::malformed("section", "the file holds no sound schema of it"))
         })?;
         if schema.type_name == self.type_name && schema.version == self.version {
             return Ok(schema);

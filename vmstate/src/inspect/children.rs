@@ -40,6 +40,8 @@ pub(super) enum Items<'a> {
 #[derive(Debug)]
 pub struct Children<'a> {
     table: &'a SchemaTable,
+    /// One for all, so that what it allows is allowed once.
+    walker: Walker<'a>,
     reader: Reader<'a>,
     /// What to add to the reader's offsets to get those within the instance.
     base: usize,
@@ -55,13 +57,13 @@ impl<'a> Children<'a> {
         items: Items<'a>,
     ) -> Self {
         let start = reader.offset();
-        Self { table, reader, base, start, items }
+        Self { table, walker: Walker::new(table), reader, base, start, items }
     }
 
     /// The next value, of `kind`.
     fn take(&mut self, kind: &'a Kind) -> Result<Node<'a>, LoadError> {
         let before = self.reader.offset();
-        Walker::new(self.table).skip(&mut self.reader, kind)?;
+        self.walker.skip(&mut self.reader, kind)?;
         Ok(self.node(Form::Kind(kind), before))
     }
 

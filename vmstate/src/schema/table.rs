@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Schema, SchemaError, SchemaHash, TYPE_DEPTH_MAX, TypeRef};
+use super::{Schema, SchemaError, SchemaHash, TypeRef, soundness};
 
 /// Schemas by hash. Iterates in order of (name, version, hash).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,43 +76,28 @@ impl SchemaTable {
         all.into_iter()
     }
 
-    /// Whether every named type is there and no type contains itself. After it, walking values by
-    /// these schemas ends, at a depth of at most [`TYPE_DEPTH_MAX`] types.
+    /// Whether every named type is there, no type contains itself, and defaults are values. After it,
+    /// walking values by these schemas ends, at a depth of at most [`TYPE_DEPTH_MAX`](super::TYPE_DEPTH_MAX)
+    /// types, in time that grows with the bytes walked.
     ///
     /// # Errors
-    /// [`SchemaError::Unresolved`], [`SchemaError::Cycle`], [`SchemaError::BadDefault`].
+    /// The first of [`SchemaTable::unsound`].
     pub fn verify(&self) -> Result<(), SchemaError> {
-        let mut depths = BTreeMap::new();
-        for schema in self.iter() {
-            self.depth(schema, &mut depths, TYPE_DEPTH_MAX)?;
-        }
-        for schema in self.iter() {
-            crate::walk::verify_defaults(schema, self)?;
-        }
-        Ok(())
+        self.unsound().into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// How deep types nest below `schema`, itself included.
-    fn depth(
-        &self,
-        schema: &Schema,
-        known: &mut BTreeMap<SchemaHash, usize>,
-        left: usize,
-    ) -> Result<usize, SchemaError> {
-        let cycle = || SchemaError::Cycle { type_name: schema.type_name.clone() };
-        if let Some(depth) = known.get(&schema.hash) {
-            return if *depth <= left { Ok(*depth) } else { Err(cycle()) };
-        }
-        let left_below = left.checked_sub(1).ok_or_else(cycle)?;
-        let mut deepest = 0;
-        for type_ref in schema.nested() {
-            let nested = self.resolve(type_ref).ok_or_else(|| SchemaError::Unresolved {
-                owner: schema.type_name.clone(),
-                missing: type_ref.clone(),
-            })?;
-            deepest = deepest.max(self.depth(nested, known, left_below)?);
-        }
-        known.insert(schema.hash, deepest + 1);
-        Ok(deepest + 1)
+    /// Everything that is wrong with single schemas, by their hashes. Schemas that are fine but hold
+    /// one of these are not among them.
+    #[must_use]
+    pub fn unsound(&self) -> Vec<(SchemaHash, SchemaError)> {
+        soundness::examine(self).errors
+    }
+
+    /// The table without schemas that are unsound or hold one that is, and what was wrong.
+    #[must_use]
+    pub fn into_sound(mut self) -> (Self, Vec<(SchemaHash, SchemaError)>) {
+        let examined = soundness::examine(&self);
+        self.by_hash.retain(|hash, _| examined.sound.contains(hash));
+        (self, examined.errors)
     }
 }
