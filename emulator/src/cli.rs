@@ -5,6 +5,7 @@
 //! yes, 1 no (files differ, a file would not load), 2 wrong usage or bad input; a run ends with the
 //! guest's code. What a user asked for goes to standard output, everything else to standard error.
 
+mod check;
 mod diff;
 mod dump;
 mod gdb;
@@ -54,6 +55,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Check(check::Args),
     Diff(diff::Args),
     Dump(dump::Args),
     Info(info::Args),
@@ -73,6 +75,7 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     let mut output = Output::stdout();
     let Some(verb) = cli.verb else { return run::run(&cli.run, boards) };
     let result = match verb {
+        Verb::Check(args) => check::run(&args, boards, &mut output),
         Verb::Diff(args) => diff::run(&args, &mut output),
         Verb::Dump(args) => dump::run(&args, &mut output),
         Verb::Info(args) => info::run(&args, &mut output),

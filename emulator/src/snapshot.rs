@@ -16,6 +16,7 @@
 //! - What lies outside (kernel, firmware, disks) is named with its digest.
 
 mod chain;
+mod check;
 mod compare;
 mod error;
 mod flatten;
@@ -27,12 +28,16 @@ mod save;
 use vmstate::container::Header;
 
 pub use chain::{Chain, Layer, Piece, PieceSource};
+pub use check::refusals;
 pub use compare::{RamDifference, ram_differences};
 pub use error::SnapshotError;
 pub use flatten::flatten;
 pub use machine::{config_of, load_machine, machine_name, save_machine};
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
-pub use save::{Caption, LoadOptions, PRODUCER, SaveOptions, check_external_files, load, save};
+pub use save::{
+    Caption, LoadOptions, PRODUCER, SaveOptions, check_external_file, check_external_files, load,
+    save,
+};
 
 /// The property that holds the physical base address of a raw section, in hex.
 pub fn ram_base_property(section: &str) -> String {

@@ -1,13 +1,22 @@
 //! `emulator schema`
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use vmstate::TypeEntry;
 use vmstate::inspect::describe;
+use vmstate::lock::{self, Finding, FreezeError, Grade};
+use vmstate::schema::SchemaTable;
+use vmstate::schema::encode::collect;
 
 use super::output::{Answer, CliError, Output};
 use crate::snapshot::Chain;
+use crate::types::VMSTATE_TYPES;
 
-/// Look at the descriptions of state types.
+/// The crates of this workspace whose released state is locked, with the types that they list.
+const CRATES: &[(&str, &[TypeEntry])] = &[("emulator", VMSTATE_TYPES)];
+
+/// Look at the descriptions of state types, and release them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -16,38 +25,141 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Work {
-    /// Show a type as a snapshot describes it: its fields, kinds, versions and defaults.
+    /// Show a type: its fields, kinds, versions and defaults. Without a type, the names of all.
     Show {
-        /// Name of the type; with @VERSION, that version alone.
-        type_name: String,
-        /// The snapshot.
+        /// Name of the type; with @VERSION, that version.
+        type_name: Option<String>,
+        /// As this snapshot describes it, rather than this build.
         #[arg(long)]
-        file: PathBuf,
+        file: Option<PathBuf>,
+    },
+    /// Compare two lock files: what the newer one breaks, worst first. Exit code 1 if it breaks
+    /// anything.
+    Check {
+        /// The lock as it was.
+        old: PathBuf,
+        /// The lock as it is.
+        new: PathBuf,
+        /// As JSON, for scripts: an array of objects.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Release the newest version of every type of this build: append what is new to the locks of this
+    /// workspace. Exit code 1 if something released was changed; nothing is written then.
+    Freeze {
+        /// Root of the workspace that this program was built from.
+        #[arg(long, default_value = ".")]
+        workspace: PathBuf,
     },
 }
 
 /// Runs the verb.
 ///
 /// # Errors
-/// A file that cannot be read, a type that it does not have.
+/// A file that cannot be read or written, a type that there is not.
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
-    let Work::Show { type_name, file } = &args.work;
-    let chain = Chain::open(file)?;
-    let table = chain.newest().schema_table().map_err(|error| CliError::container(file, error))?;
-    let shown: Vec<_> = table
-        .iter()
-        .filter(|schema| {
-            schema.type_name == *type_name || schema.type_ref().to_string() == *type_name
-        })
-        .collect();
-    if shown.is_empty() {
-        let known: Vec<_> = table.iter().map(|schema| schema.type_ref().to_string()).collect();
-        let known = known.join(", ");
-        return Err(CliError::Usage(format!("no type `{type_name}`; there are: {known}")));
+    match &args.work {
+        Work::Show { type_name, file } => show(type_name.as_deref(), file.as_deref(), out),
+        Work::Check { old, new, json } => check(old, new, *json, out),
+        Work::Freeze { workspace } => freeze(workspace, out),
     }
-    for schema in shown {
-        // Errors of the output are kept in it.
-        describe(out, schema, &table).unwrap_or_default();
+}
+
+fn show(
+    type_name: Option<&str>,
+    file: Option<&Path>,
+    out: &mut Output,
+) -> Result<Answer, CliError> {
+    let table = match file {
+        None => known(),
+        Some(file) => {
+            let chain = Chain::open_alone(file)?;
+            chain.newest().schema_table().map_err(|error| CliError::container(file, error))?
+        }
+    };
+    let names: Vec<_> = table.iter().map(|schema| schema.type_ref().to_string()).collect();
+    let Some(type_name) = type_name else {
+        names.iter().for_each(|name| out.line(format_args!("{name}")));
+        return Ok(Answer::Yes);
+    };
+    let mut found = false;
+    for schema in table.iter() {
+        if schema.type_name == *type_name || schema.type_ref().to_string() == *type_name {
+            found = true;
+            // Errors of the output are kept in it.
+            describe(out, schema, &table).unwrap_or_default();
+        }
     }
-    Ok(Answer::Yes)
+    if found {
+        return Ok(Answer::Yes);
+    }
+    Err(CliError::Usage(format!("no type `{type_name}`; there are: {}", names.join(", "))))
+}
+
+/// The schemas of this build, in every version that it loads.
+fn known() -> SchemaTable {
+    let mut table = SchemaTable::new();
+    for entry in CRATES.iter().flat_map(|(_, types)| *types) {
+        for version in entry.def.version_min..=entry.def.version {
+            collect(entry.def, version, &mut table);
+        }
+    }
+    table
+}
+
+fn check(old: &Path, new: &Path, json: bool, out: &mut Output) -> Result<Answer, CliError> {
+    let read = |path: &Path| {
+        let failed = |why: String| CliError::File { path: path.display().to_string(), why };
+        let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        lock::parse(&text).map_err(|error| failed(error.to_string()))
+    };
+    let findings = lock::compare(&read(old)?, &read(new)?);
+    if json {
+        let objects: Vec<_> = findings
+            .iter()
+            .map(|Finding { grade, place, message }| {
+                serde_json::json!({"grade": grade.to_string(), "place": place, "message": message})
+            })
+            .collect();
+        out.line(format_args!("{}", serde_json::Value::from(objects)));
+    } else {
+        findings.iter().for_each(|finding| out.line(format_args!("{finding}")));
+    }
+    let breaks = findings.iter().any(|finding| finding.grade == Grade::Breaking);
+    Ok(if breaks { Answer::No } else { Answer::Yes })
+}
+
+fn freeze(workspace: &Path, out: &mut Output) -> Result<Answer, CliError> {
+    let mut answer = Answer::Yes;
+    for (name, types) in CRATES {
+        let folder = workspace.join(name);
+        if !folder.join("Cargo.toml").is_file() {
+            let why = format!(
+                "`{}` is no workspace with the crate {name}: give --workspace",
+                workspace.display()
+            );
+            return Err(CliError::Usage(why));
+        }
+        let path = folder.join("vmstate.lock");
+        let defs: Vec<_> = types.iter().map(|entry| entry.def).collect();
+        match lock::freeze(&defs, &path) {
+            Ok(frozen) if frozen.is_empty() => {
+                out.line(format_args!("{}: nothing new", path.display()));
+            }
+            Ok(frozen) => {
+                for released in frozen {
+                    out.line(format_args!("{}: released {released}", path.display()));
+                }
+            }
+            Err(error @ FreezeError::Differs { .. }) => {
+                out.line(format_args!("{error}"));
+                answer = Answer::No;
+            }
+            Err(error) => {
+                let (path, why) = (path.display().to_string(), error.to_string());
+                return Err(CliError::File { path, why });
+            }
+        }
+    }
+    Ok(answer)
 }

@@ -122,7 +122,7 @@ pub fn config_of(chain: &Chain) -> Result<Config, SnapshotError> {
 }
 
 /// The images of a machine, with the files they came from.
-fn external_files(machine: &Machine, config: &Config) -> Vec<ExternalFile> {
+pub(super) fn external_files(machine: &Machine, config: &Config) -> Vec<ExternalFile> {
     let describe = |image: &Image| {
         let file = match image.name.as_str() {
             name if name.starts_with("firmware") => config.bios.as_ref(),

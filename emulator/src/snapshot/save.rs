@@ -141,17 +141,28 @@ pub fn load(
 /// # Errors
 /// The first that differs or is missing, by role and name.
 pub fn check_external_files(chain: &Chain, present: &[ExternalFile]) -> Result<(), SnapshotError> {
-    for file in &chain.newest().header().external_files {
-        let same = present.iter().any(|other| {
-            (&other.role, other.length, other.blake3) == (&file.role, file.length, file.blake3)
-        });
-        if !same {
-            return Err(SnapshotError::ExternalFile {
-                path: chain.layers()[0].path().to_owned(),
-                role: file.role.clone(),
-                name: file.name.clone(),
-            });
-        }
+    let mut files = chain.newest().header().external_files.iter();
+    files.try_for_each(|file| check_external_file(chain, file, present))
+}
+
+/// Looks for one file that a snapshot names among `present`.
+///
+/// # Errors
+/// It is missing or another.
+pub fn check_external_file(
+    chain: &Chain,
+    file: &ExternalFile,
+    present: &[ExternalFile],
+) -> Result<(), SnapshotError> {
+    let same = present.iter().any(|other| {
+        (&other.role, other.length, other.blake3) == (&file.role, file.length, file.blake3)
+    });
+    if same {
+        return Ok(());
     }
-    Ok(())
+    Err(SnapshotError::ExternalFile {
+        path: chain.layers()[0].path().to_owned(),
+        role: file.role.clone(),
+        name: file.name.clone(),
+    })
 }

@@ -26,14 +26,19 @@ pub struct Finding {
     pub message: String,
 }
 
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fine => "fine",
+            Self::NeedsAttention => "needs attention",
+            Self::Breaking => "breaking",
+        })
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grade = match self.grade {
-            Grade::Fine => "fine",
-            Grade::NeedsAttention => "needs attention",
-            Grade::Breaking => "breaking",
-        };
-        write!(f, "{grade}: {}: {}", self.place, self.message)
+        write!(f, "{}: {}: {}", self.grade, self.place, self.message)
     }
 }
 
@@ -59,7 +64,9 @@ pub fn compare(old: &[Entry], new: &[Entry]) -> Vec<Finding> {
         if old.iter().filter(known).any(|other| other.version == entry.version) {
             continue;
         }
-        match old.iter().filter(known).max_by_key(|other| other.version) {
+        let earlier = new.iter().chain(old).filter(known);
+        let earlier = earlier.filter(|other| other.version < entry.version);
+        match earlier.max_by_key(|other| other.version) {
             None => findings.push(Finding {
                 grade: Grade::Fine,
                 place: format!("{}@{}", entry.type_name, entry.version),
