@@ -5,8 +5,13 @@
 //! page tables nor of the process makes it stale; only a write to the page does, which
 //! [`GuestMemory`] tells. Instructions are position-independent.
 //!
-//! A block ends with the first instruction that does not simply go on, at the end of the page or
-//! after [`BLOCK_OPS`] instructions. Blocks that overlap are decoded twice.
+//! A block ends with the first instruction that never goes on to the next, at the end of the page or
+//! after [`BLOCK_OPS`] instructions; so a branch that is not taken costs nothing. Blocks that overlap
+//! are decoded twice.
+//!
+//! Finding a block by page and offset takes several dependent loads, and the page takes a look into
+//! the TLB. So what was found is also noted by virtual address, a *shortcut*. Shortcuts are good as
+//! long as the owner's number for "fetches mean what they meant" stays the same.
 
 use crate::memory::{GuestMemory, PAGE_LEN};
 
@@ -22,67 +27,130 @@ pub struct Placed<Op> {
     pub offset: u16,
 }
 
-/// A block: consecutive instructions of a [`CodePage`].
+/// A block: consecutive instructions of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// Index of the first.
-    pub first: u32,
+    /// Its page.
+    pub page: u32,
+    /// Index of the first instruction among all.
+    first: u32,
     /// Number of instructions, at least one.
-    pub length: u16,
+    length: u16,
     /// Offset behind the last one in the page; 4096 at its end.
     pub end: u16,
 }
 
 /// The blocks of one page.
 #[derive(Debug)]
-pub struct CodePage<Op> {
+struct CodePage {
     /// Index of the block at each possible start plus one, or zero.
     starts: Box<[u16]>,
     blocks: Vec<Block>,
-    ops: Vec<Placed<Op>>,
 }
 
-impl<Op> CodePage<Op> {
-    fn new() -> Self {
-        Self { starts: vec![0; PAGE_LEN].into(), blocks: Vec::new(), ops: Vec::new() }
-    }
-
-    /// The block that starts at `offset`, if it is decoded.
-    #[inline]
-    #[must_use]
-    pub fn block_at(&self, offset: usize) -> Option<Block> {
-        let number = usize::from(self.starts[offset & (PAGE_LEN - 1)]);
-        (number != 0).then(|| self.blocks[number - 1])
-    }
-
-    /// The instructions of a block.
-    #[inline]
-    #[must_use]
-    pub fn ops(&self, block: Block) -> &[Placed<Op>] {
-        let first = block.first as usize;
-        &self.ops[first..first + usize::from(block.length)]
-    }
+/// A block by virtual address.
+#[derive(Clone, Copy, Debug)]
+struct Shortcut {
+    pc: u64,
+    block: Block,
 }
+
+impl Shortcut {
+    /// Stands for nothing: code begins at even addresses.
+    const NONE: Self = Self { pc: u64::MAX, block: Block { page: 0, first: 0, length: 0, end: 0 } };
+}
+
+/// log2 of the shortcuts of one context.
+const SHORTCUT_BITS: u32 = 11;
+
+/// Contexts that shortcuts are kept for.
+const CONTEXTS: usize = 4;
+
+/// Instructions that are kept at most; those of forgotten pages count until all go.
+const MOST_OPS: usize = 1 << 20;
 
 /// All decoded code of a processor. It shows only what memory holds now: whoever writes code tells
 /// it through the change log.
 #[derive(Debug)]
 pub struct CodeCache<Op> {
-    pages: Vec<Option<Box<CodePage<Op>>>>,
+    pages: Vec<Option<Box<CodePage>>>,
+    /// The instructions of all blocks, one after the other.
+    ops: Vec<Placed<Op>>,
+    /// Empty until the first is noted.
+    shortcuts: Vec<Shortcut>,
+    /// Where shortcuts were noted, so that forgetting costs no more than noting did.
+    noted: Vec<u32>,
+    /// The owner's number when they were noted.
+    generation: u64,
 }
 
 impl<Op> Default for CodeCache<Op> {
     fn default() -> Self {
-        Self { pages: Vec::new() }
+        Self {
+            pages: Vec::new(),
+            ops: Vec::new(),
+            shortcuts: Vec::new(),
+            noted: Vec::new(),
+            generation: 0,
+        }
     }
 }
 
 impl<Op> CodeCache<Op> {
-    /// The decoded code of RAM page `page`.
+    /// The block at `offset` of RAM page `page`, if it is decoded.
+    #[must_use]
+    pub fn block_at(&self, page: usize, offset: usize) -> Option<Block> {
+        let page = self.pages.get(page)?.as_deref()?;
+        let number = usize::from(page.starts[offset & (PAGE_LEN - 1)]);
+        (number != 0).then(|| page.blocks[number - 1])
+    }
+
+    /// The instructions of a block.
+    #[inline(always)]
+    #[must_use]
+    pub fn ops(&self, block: &Block) -> &[Placed<Op>] {
+        let first = block.first as usize;
+        &self.ops[first..first + usize::from(block.length)]
+    }
+
+    /// Forgets shortcuts when `generation` is another than before.
+    #[inline]
+    pub fn follow(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.forget_shortcuts();
+        }
+    }
+
+    /// Whether shortcuts are good while the owner's number is `generation`.
     #[inline]
     #[must_use]
-    pub fn page(&self, page: usize) -> Option<&CodePage<Op>> {
-        self.pages.get(page)?.as_deref()
+    pub fn follows(&self, generation: u64) -> bool {
+        self.generation == generation
+    }
+
+    /// The block at virtual `pc` in a context (what fetches depend on beside the address).
+    #[inline(always)]
+    #[must_use]
+    pub fn shortcut(&self, context: usize, pc: u64) -> Option<&Block> {
+        let found = self.shortcuts.get(shortcut_index(context, pc))?;
+        (found.pc == pc).then_some(&found.block)
+    }
+
+    /// Notes that `block` is at virtual `pc` in a context.
+    pub fn note(&mut self, context: usize, pc: u64, block: Block) {
+        if self.shortcuts.is_empty() {
+            self.shortcuts = vec![Shortcut::NONE; CONTEXTS << SHORTCUT_BITS];
+        }
+        let index = shortcut_index(context, pc);
+        self.shortcuts[index] = Shortcut { pc, block };
+        self.noted.push(index as u32);
+    }
+
+    fn forget_shortcuts(&mut self) {
+        for index in self.noted.drain(..) {
+            self.shortcuts[index as usize] = Shortcut::NONE;
+        }
     }
 
     /// Forgets a page.
@@ -90,11 +158,14 @@ impl<Op> CodeCache<Op> {
         if let Some(slot) = self.pages.get_mut(page) {
             *slot = None;
         }
+        self.forget_shortcuts();
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.pages.clear();
+        self.ops.clear();
+        self.forget_shortcuts();
     }
 
     /// Decodes the block at `offset` of RAM page `page`. `decode` gives an instruction, its length
@@ -107,30 +178,40 @@ impl<Op> CodeCache<Op> {
         offset: usize,
         decode: impl Fn(&[u8]) -> Option<(Op, u8, bool)>,
     ) -> Option<Block> {
+        if self.ops.len() + BLOCK_OPS > MOST_OPS {
+            self.clear();
+        }
         let content = memory.copy_page(page);
-        let mut ops = Vec::new();
+        let first = self.ops.len();
         let mut at = offset;
-        while at < PAGE_LEN && ops.len() < BLOCK_OPS {
+        while at < PAGE_LEN && self.ops.len() - first < BLOCK_OPS {
             let Some((op, length, last)) = decode(&content[at..]) else { break };
-            ops.push(Placed { op, offset: at as u16 });
+            self.ops.push(Placed { op, offset: at as u16 });
             at += usize::from(length);
             if last {
                 break;
             }
         }
-        if ops.is_empty() {
+        let length = (self.ops.len() - first) as u16;
+        if length == 0 {
             return None;
         }
         memory.mark_code(page, offset as u64..at as u64);
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
-        let code = self.pages[page].get_or_insert_with(|| Box::new(CodePage::new()));
-        let first = code.ops.len() as u32;
-        let block = Block { first, length: ops.len() as u16, end: at as u16 };
-        code.ops.append(&mut ops);
+        let block = Block { page: page as u32, first: first as u32, length, end: at as u16 };
+        let code = self.pages[page].get_or_insert_with(|| {
+            Box::new(CodePage { starts: vec![0; PAGE_LEN].into(), blocks: Vec::new() })
+        });
         code.blocks.push(block);
         code.starts[offset] = code.blocks.len() as u16;
         Some(block)
     }
+}
+
+#[inline(always)]
+fn shortcut_index(context: usize, pc: u64) -> usize {
+    let within = (pc >> 1) as usize & ((1 << SHORTCUT_BITS) - 1);
+    (context & (CONTEXTS - 1)) << SHORTCUT_BITS | within
 }

@@ -18,7 +18,7 @@ use super::access::{Kind, Rights};
 use super::decode::decode;
 use super::features::Features;
 use super::instruction::Instruction;
-use super::interpreter::Interpreter;
+use super::interpreter::{self, End, Outcome};
 use super::mmu::{self, Fault, Paging};
 use super::state::{Privilege, State, environment, interrupt, status};
 use super::trap::{Trap, cause};
@@ -181,7 +181,7 @@ impl Hart {
 
     /// The TLB context of fetches.
     #[inline]
-    fn fetch_context(&self) -> usize {
+    pub(super) fn fetch_context(&self) -> usize {
         self.context_of(self.state.privilege())
     }
 
@@ -425,6 +425,11 @@ impl Hart {
     /// the guest sees.
     pub fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize> {
         let context = self.fetch_context();
+        if self.code.follows(self.fetch_generation)
+            && let Some(block) = self.code.shortcut(context, pc)
+        {
+            return Some(block.page as usize);
+        }
         let host = self.tlb.host(context, tlb::Kind::Execute, pc, 2)?;
         Some(memory.page_of_host(host))
     }
@@ -453,16 +458,31 @@ impl Hart {
             if taken >= budget.min(enough) {
                 break SliceEnd::Budget;
             }
-            std::mem::swap(&mut self.code, &mut code);
-            let heard = self.follow(around.memory);
-            std::mem::swap(&mut self.code, &mut code);
-            if let Some(end) = heard {
-                break end;
+            if self.stale || around.memory.change_count() != self.seen_changes {
+                std::mem::swap(&mut self.code, &mut code);
+                let heard = self.follow(around.memory);
+                std::mem::swap(&mut self.code, &mut code);
+                if let Some(end) = heard {
+                    break end;
+                }
             }
-            if !self.breakpoints.is_empty() && self.breakpoints.contains(&self.state.pc) {
-                break SliceEnd::Debug;
+            let mut most = budget - taken;
+            if !self.breakpoints.is_empty() {
+                if self.breakpoints.contains(&self.state.pc) {
+                    break SliceEnd::Debug;
+                }
+                most = 1;
             }
-            if self.block(&mut code, budget - taken, around) {
+            code.follow(self.fetch_generation);
+            let mut outcome =
+                interpreter::run(self, around, &code, most, (enough - taken).min(most));
+            if outcome.end == End::Unknown {
+                outcome = self.find_block(&mut code, around);
+            }
+            if let End::Trapped(trap) = outcome.end {
+                self.enter_trap(around.clock, trap);
+            }
+            if outcome.attention {
                 break SliceEnd::Attention;
             }
         };
@@ -473,82 +493,45 @@ impl Hart {
         Slice { steps: self.slice_steps - before, end }
     }
 
-    /// Runs at most `budget` instructions of the block at `state.pc`, or takes the trap of its
-    /// fetch. Returns whether the slice ends.
-    #[inline]
-    fn block(
+    /// Makes the block at pc known, decoding it if need be; or runs the one instruction there that
+    /// crosses into the next page.
+    #[cold]
+    fn find_block(
         &mut self,
         code: &mut CodeCache<Instruction>,
-        budget: u64,
         around: &mut Surroundings<'_>,
-    ) -> bool {
+    ) -> Outcome {
         let pc = self.state.pc;
         let page = match self.fetch_page(around.memory, pc) {
             Ok(page) => page,
-            Err(trap) => {
-                self.enter_trap(around.clock, trap);
-                return false;
-            }
+            Err(trap) => return Outcome { end: End::Trapped(trap), attention: false },
         };
         let offset = (pc & !PAGE_MASK) as usize;
-        let Some(block) = code.page(page).and_then(|code| code.block_at(offset)) else {
-            return self.decode_block(code, page, offset, around);
-        };
-        let base = pc & PAGE_MASK;
-        let ops = code.page(page).map_or(&[][..], |code| code.ops(block));
-        let most = if self.breakpoints.is_empty() { budget } else { 1 };
-        let end = ops.len().min(usize::try_from(most).unwrap_or(usize::MAX));
-        let next_pc = base.wrapping_add(u64::from(block.end));
-        let mut run = Interpreter::new(self, around, base, end, next_pc);
-        let outcome = run.run(ops);
-        let (at, counted, attention, trap) = (run.at, run.counted, run.attention, run.trap);
-        let next_pc = run.next_pc;
-        let done = (at - counted) as u64;
-        self.state.count(done, done);
-        self.slice_steps += at as u64;
-        match ops.get(at) {
-            Some(next) => self.state.pc = base.wrapping_add(u64::from(next.offset)),
-            None => self.state.pc = next_pc,
-        }
-        if outcome.is_err() {
-            self.enter_trap(around.clock, trap);
-        }
-        attention
-    }
-
-    /// Decodes the block that is missing, or runs the one instruction there that crosses into the
-    /// next page. Returns whether the slice ends.
-    #[cold]
-    fn decode_block(
-        &mut self,
-        code: &mut CodeCache<Instruction>,
-        page: usize,
-        offset: usize,
-        around: &mut Surroundings<'_>,
-    ) -> bool {
         let features = self.configuration.features;
-        let decoded = code.decode(around.memory, page, offset, |bytes| {
-            let instruction = decode(bytes, features)?;
-            let last = instruction.flow(0) != Flow::Next;
-            Some((instruction, instruction.length, last))
+        let block = code.block_at(page, offset).or_else(|| {
+            code.decode(around.memory, page, offset, |bytes| {
+                let instruction = decode(bytes, features)?;
+                let last = !matches!(instruction.flow(0), Flow::Next | Flow::Branch { .. });
+                Some((instruction, instruction.length, last))
+            })
         });
-        if decoded.is_some() {
-            // The next round runs it, after write tags for the page are gone.
-            return false;
+        match block {
+            Some(block) => {
+                // The next round runs it, after write tags for the page are gone.
+                code.note(self.fetch_context(), pc, block);
+                Outcome { end: End::Unknown, attention: false }
+            }
+            None => self.crossing(page, around),
         }
-        self.crossing(page, around)
     }
 
     /// Runs the instruction that begins with the last two bytes of `page`.
-    fn crossing(&mut self, page: usize, around: &mut Surroundings<'_>) -> bool {
+    fn crossing(&mut self, page: usize, around: &mut Surroundings<'_>) -> Outcome {
         let pc = self.state.pc;
         let memory = around.memory;
         let second = match self.fetch_page(memory, pc.wrapping_add(2)) {
             Ok(second) => second,
-            Err(trap) => {
-                self.enter_trap(around.clock, trap);
-                return false;
-            }
+            Err(trap) => return Outcome { end: End::Trapped(trap), attention: false },
         };
         let mut bytes = [0; 4];
         let (low, high) = bytes.split_at_mut(2);
@@ -556,17 +539,9 @@ impl Hart {
         let read =
             memory.read(last, low).and_then(|()| memory.read(memory.address_of(second), high));
         assert!(read.is_ok(), "pages {page} and {second} are RAM");
-        let Some(instruction) = decode(&bytes, self.configuration.features) else { return false };
-        let mut run = Interpreter::new(self, around, pc & PAGE_MASK, 1, pc.wrapping_add(4));
-        let outcome = run.step(&instruction, pc);
-        let (attention, trap, next_pc) = (run.attention, run.trap, run.next_pc);
-        if outcome.is_err() {
-            self.enter_trap(around.clock, trap);
-        } else {
-            self.count(1);
-            self.state.pc = next_pc;
-        }
-        attention
+        let instruction = decode(&bytes, self.configuration.features);
+        let instruction = instruction.expect("four bytes are an instruction");
+        interpreter::run_one(self, around, &instruction)
     }
 
     /// Whether any interrupt is pending that would end waiting.

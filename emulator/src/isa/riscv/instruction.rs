@@ -60,6 +60,14 @@ pub struct Operands {
     pub imm: i32,
 }
 
+impl Operands {
+    /// The same, with register numbers that the compiler can see to be in range.
+    #[inline(always)]
+    pub(super) const fn masked(&self) -> Self {
+        Self { rd: self.rd & 31, rs1: self.rs1 & 31, rs2: self.rs2 & 31, imm: self.imm }
+    }
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Body {

@@ -63,7 +63,7 @@ fn apply(i: &mut Interpreter<'_, '_>, effects: Effects) {
     } else if effects.flush_paged {
         i.hart.flush_paged_translations(i.around.memory);
     }
-    i.attention |= effects.deadline;
+    i.progress.attention |= effects.deadline;
     i.look_for_interrupts();
 }
 
@@ -110,7 +110,7 @@ pub(super) fn supervisor_return(i: &mut Interpreter<'_, '_>, _: &Operands) -> Do
     state.mstatus &= !(status::SIE | status::SPP | status::MPRV);
     state.mstatus |= status::SPIE | if enable { status::SIE } else { 0 };
     state.privilege = if to_supervisor { Privilege::Supervisor } else { Privilege::User } as u8;
-    i.next_pc = state.sepc;
+    i.progress.next_pc = state.sepc;
     i.look_for_interrupts();
     Ok(())
 }
@@ -129,7 +129,7 @@ pub(super) fn machine_return(i: &mut Interpreter<'_, '_>, _: &Operands) -> Done 
         state.mstatus &= !status::MPRV;
     }
     state.privilege = previous as u8;
-    i.next_pc = state.mepc;
+    i.progress.next_pc = state.mepc;
     i.look_for_interrupts();
     Ok(())
 }
@@ -144,7 +144,7 @@ pub(super) fn wait_for_interrupt(i: &mut Interpreter<'_, '_>, _: &Operands) -> D
         return i.illegal();
     }
     state.waiting = true;
-    i.attention = true;
+    i.progress.attention = true;
     Ok(())
 }
 

@@ -9,8 +9,8 @@
 //! devices.
 
 use super::features::Features;
-use super::instruction::{Format, Operands};
-use super::interpreter::{Interpreter, Stop};
+use super::instruction::{Format, Instruction, Operands};
+use super::interpreter::{Interpreter, Step, Stop};
 use super::semantics::{self as s, Amo, Bit};
 use super::system as x;
 use crate::bus::Width;
@@ -67,6 +67,22 @@ macro_rules! instructions {
             }
         }
 
+        /// The semantics for the interpreter's hot path: every arm computes the pc only if it
+        /// needs it, and knows that registers are numbered below 32.
+        #[inline(always)]
+        pub(super) fn interpret(
+            step: &mut Step<'_, '_>,
+            id: Id,
+            o: &Operands,
+            instruction: &Instruction,
+        ) -> Result<(), Stop> {
+            let o = &o.masked();
+            match id {
+                $(Id::$id => instructions!(
+                    @step $kind step instruction o $module::$function $(($($argument),*))?),)*
+            }
+        }
+
         /// Runs an `exact` instruction.
         pub(super) fn execute_exact(
             i: &mut Interpreter<'_, '_>,
@@ -87,6 +103,11 @@ macro_rules! instructions {
         $m::$f($e, $o, $pc $($(, $a)*)?)
     };
     (@emit exact $($rest:tt)*) => { Ok(()) };
+    (@step emit $s:ident $i:ident $o:ident $m:ident::$f:ident $(($($a:expr),*))?) => {{
+        let pc = $s.pc();
+        $m::$f($s, $o, pc $($(, $a)*)?)
+    }};
+    (@step exact $s:ident $i:ident $($rest:tt)*) => { $s.exact($i) };
     (@exact exact $i:ident $o:ident $m:ident::$f:ident $(($($a:expr),*))?) => {
         $m::$f($i, $o $($(, $a)*)?)
     };
