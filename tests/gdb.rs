@@ -10,7 +10,7 @@ use emulator::{
     debug::{
         Engine,
         gdb::{Ending, Endpoint, Listener, serve},
-        machine::{Live, MachineSubject},
+        machine::{Leaving, Live, MachineSubject},
         monitor::Session,
     },
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake},
@@ -47,8 +47,8 @@ impl Live for Quiet {
         self.events.push(event);
     }
 
-    fn is_over(&mut self) -> Option<String> {
-        Some("nothing happens any more".to_owned())
+    fn left(&mut self, _: &Machine) -> Leaving {
+        Leaving::Over { code: 3, how: "nothing happens any more".to_owned() }
     }
 
     fn heed(&mut self, _: Arc<AtomicBool>) {}
@@ -93,7 +93,10 @@ fn live(harts: u32) -> Session {
     let mut machine = demo(harts);
     let mut door = Quiet { events: Vec::new() };
     machine.power_on(&mut door);
-    Session::new(Engine::new(Box::new(MachineSubject::live(machine, Box::new(door))), 0))
+    Session::new(Engine::new(
+        Box::new(MachineSubject::live(machine, board::Config::default(), Box::new(door))),
+        0,
+    ))
 }
 
 #[track_caller]

@@ -10,6 +10,7 @@ mod diff;
 mod dump;
 mod gdb;
 mod info;
+mod live;
 mod machines;
 mod output;
 mod pack;

@@ -13,27 +13,34 @@
 //! position each time.
 
 mod escape;
+mod input;
+mod monitor;
 mod terminal;
 
 use std::{
     collections::VecDeque,
     io::{Read, Write},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel},
     },
     time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
     clock::Position,
-    debug::machine::Live,
+    debug::machine::{Leaving, Live},
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    machine::Machine,
     timeline::Target,
 };
 
+use input::{Message, Outlet};
+
 pub use escape::{Command, Escape};
+pub use monitor::Desk;
 pub use terminal::RawTerminal;
 
 /// Steps between two looks at the channel while the guest is busy: some milliseconds.
@@ -60,29 +67,30 @@ pub enum Pace {
     Max,
 }
 
-/// What the waiting threads tell.
-#[derive(Debug)]
-enum Message {
-    Input(Vec<u8>),
-    EndOfInput,
-    Signal(i32),
-}
-
 /// Why the live door asked the machine to leave.
 #[derive(Debug)]
-pub enum Leave {
+enum Leave {
     /// The user quit.
     Quit,
     /// The limit set by [`LiveDoor::limit`] is reached.
     Limit,
-    /// The user asked for the monitor; running may go on.
-    Monitor,
+    /// Somebody waits at the monitor's desk; running may go on.
+    Operator,
     /// A signal came.
     Signal(i32),
     /// The guest waits for input, the input has ended and no timer runs.
     Forsaken,
     /// Standard output cannot be written.
     Output(std::io::Error),
+}
+
+/// Who serves the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Monitor<'a> {
+    /// A debugger holds the machine and has commands of its own.
+    Debugger,
+    /// Whoever runs the machine, at its desk: for the console, and for a socket here, if any.
+    Desk(Option<&'a Path>),
 }
 
 /// What a live machine takes from outside when it is switched on.
@@ -100,7 +108,6 @@ pub struct LiveDoor {
     events: VecDeque<Event>,
     /// Instance path of the serial port that gets the input.
     serial: String,
-    escape: Option<Escape>,
     pace: Pace,
     chosen: Chosen,
     /// The host's time and the virtual time that belong together.
@@ -111,38 +118,59 @@ pub struct LiveDoor {
     /// Where the run ends by itself.
     until: Option<Target>,
     leave: Option<Leave>,
-    /// A debugger's flag: waiting ends when it is set.
+    /// Whether somebody can still come to a desk when the input has ended.
+    has_socket: bool,
+    /// Whether a debugger's flag must be looked at while waiting.
+    has_debugger: bool,
+    /// The debugger's flag: waiting ends when it is set.
     attention: Option<Arc<AtomicBool>>,
     /// Restores the terminal when the door closes.
     _terminal: Option<RawTerminal>,
 }
 
 impl LiveDoor {
-    /// Opens standard input and output for the serial port at instance path `serial`.
+    /// Opens standard input and output for the serial port at instance path `serial`. The desk is
+    /// where the monitor is served; without one (a debugger has the machine) the console says so.
     ///
     /// # Errors
-    /// When the host gives no thread or no signals.
-    pub fn open(serial: &str, pace: Pace, chosen: Chosen) -> std::io::Result<Self> {
+    /// When the host gives no thread, no signals or no socket.
+    pub fn open(
+        serial: &str,
+        pace: Pace,
+        chosen: Chosen,
+        monitor: Monitor<'_>,
+    ) -> std::io::Result<(Self, Desk)> {
         let (sender, messages) = channel();
-        watch_signals(sender.clone())?;
+        let (requests, requested) = channel();
+        let has_debugger = monitor == Monitor::Debugger;
+        let outlet = Outlet { messages: sender, requests: (!has_debugger).then_some(requests) };
+        let mut desk = Desk::new(requested);
+        let mut has_socket = false;
+        if let Monitor::Desk(Some(path)) = monitor {
+            desk.listen(path, outlet.clone())?;
+            has_socket = true;
+        }
+        input::watch_signals(outlet.clone())?;
         // Raw mode comes first, so that nothing is read in the other.
         let terminal = RawTerminal::enter()?;
-        read_input(sender)?;
-        Ok(Self {
+        input::read_input(outlet, terminal.is_some())?;
+        let door = Self {
             messages,
             events: VecDeque::new(),
             serial: serial.to_owned(),
             holding: terminal.is_none(),
             until: None,
-            escape: terminal.is_some().then(Escape::default),
             pace,
             chosen,
             anchor: None,
             input_ended: false,
             leave: None,
+            has_socket,
+            has_debugger,
             attention: None,
             _terminal: terminal,
-        })
+        };
+        Ok((door, desk))
     }
 
     /// Lets the run end at `until`.
@@ -166,33 +194,17 @@ impl LiveDoor {
         }
     }
 
-    /// Why the machine was asked to leave; asked once after it did.
-    pub fn take_leave(&mut self) -> Option<Leave> {
-        self.leave.take()
-    }
-
     fn accept(&mut self, message: Message) {
         match message {
             Message::Signal(number) => self.leave = Some(Leave::Signal(number)),
+            Message::Quit => self.leave = Some(Leave::Quit),
+            Message::Operator => {
+                self.leave.get_or_insert(Leave::Operator);
+            }
             Message::EndOfInput => self.input_ended = true,
-            Message::Input(bytes) => {
-                let mut data = Vec::new();
-                for byte in bytes {
-                    match &mut self.escape {
-                        None => data.push(byte),
-                        Some(escape) => match escape.take(byte) {
-                            Command::Pass(byte) => data.push(byte),
-                            Command::Hold => {}
-                            Command::Quit => self.leave = Some(Leave::Quit),
-                            Command::Monitor => self.leave = Some(Leave::Monitor),
-                            Command::Help => print_help(),
-                        },
-                    }
-                }
-                if !data.is_empty() {
-                    let (kind, target) = (kind::SERIAL_INPUT.into(), self.serial.clone().into());
-                    self.events.push_back(Event { kind, target, data });
-                }
+            Message::Input(data) => {
+                let (kind, target) = (kind::SERIAL_INPUT.into(), self.serial.clone().into());
+                self.events.push_back(Event { kind, target, data });
             }
         }
     }
@@ -328,7 +340,7 @@ impl Door for LiveDoor {
                     }
                     self.wait(Some(Duration::from_nanos(left_ns)));
                 }
-                (_, None) if self.input_ended => {
+                (_, None) if self.input_ended && !self.has_socket => {
                     self.leave = Some(Leave::Forsaken);
                     return Wake::Leave;
                 }
@@ -341,7 +353,7 @@ impl Door for LiveDoor {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(output.data).and_then(|()| stdout.flush());
         if let Err(error) = written
-            && self.leave.is_none()
+            && matches!(self.leave, None | Some(Leave::Operator))
         {
             self.leave = Some(Leave::Output(error));
         }
@@ -353,78 +365,29 @@ impl Live for LiveDoor {
         self.events.push_front(event);
     }
 
-    fn is_over(&mut self) -> Option<String> {
-        match self.leave.take()? {
-            Leave::Quit => Some("quit".to_owned()),
-            Leave::Limit => Some("the limit of --until".to_owned()),
-            Leave::Signal(number) => Some(format!("signal {number}")),
-            Leave::Forsaken => {
-                Some("the guest waits for input that cannot come any more".to_owned())
+    fn left(&mut self, _: &Machine) -> Leaving {
+        let (code, how) = match self.leave.take() {
+            None => return Leaving::Nothing,
+            Some(Leave::Operator) => return Leaving::Operator,
+            Some(Leave::Quit) => (0, "quit".to_owned()),
+            Some(Leave::Limit) => (0, "the limit of --until".to_owned()),
+            Some(Leave::Signal(number)) => {
+                (u8::try_from(128 + number).unwrap_or(u8::MAX), format!("signal {number}"))
             }
-            Leave::Output(error) => Some(format!("standard output: {error}")),
-            // The debugger has the monitor.
-            Leave::Monitor => None,
-        }
+            Some(Leave::Forsaken) => {
+                (3, "the guest waits for input that cannot come any more".to_owned())
+            }
+            Some(Leave::Output(error)) => (2, format!("standard output: {error}")),
+        };
+        Leaving::Over { code, how }
     }
 
     fn heed(&mut self, attention: Arc<AtomicBool>) {
-        self.attention = Some(attention);
+        // Looking costs an idle guest some of the host's time; a desk sends messages instead.
+        self.attention = self.has_debugger.then_some(attention);
     }
-}
 
-fn print_help() {
-    let lines = [
-        "",
-        "Ctrl-A x  quit",
-        "Ctrl-A c  monitor",
-        "Ctrl-A h  this help",
-        "Ctrl-A a  send Ctrl-A to the guest",
-        "",
-    ];
-    // A message that cannot be shown is no reason to stop the guest.
-    let shown = std::io::stderr().write_all(lines.join("\r\n").as_bytes());
-    if let Err(error) = shown {
-        tracing::debug!(%error, "help");
+    fn rested(&mut self) {
+        self.anchor = None;
     }
-}
-
-/// Waits for input in a thread of its own, which ends with the process.
-fn read_input(sender: Sender<Message>) -> std::io::Result<()> {
-    let read = move || {
-        let mut stdin = std::io::stdin().lock();
-        let mut buffer = [0; 4096];
-        loop {
-            let message = match stdin.read(&mut buffer) {
-                Ok(0) => Message::EndOfInput,
-                Ok(count) => Message::Input(buffer[..count].to_vec()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::debug!(%error, "standard input");
-                    Message::EndOfInput
-                }
-            };
-            let is_last = matches!(message, Message::EndOfInput);
-            if sender.send(message).is_err() || is_last {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("input".into()).spawn(read).map(drop)
-}
-
-/// Turns SIGINT, SIGTERM and SIGHUP into messages; a second one ends the process at once.
-fn watch_signals(sender: Sender<Message>) -> std::io::Result<()> {
-    use signal_hook::{consts, iterator::Signals};
-    let mut signals = Signals::new([consts::SIGINT, consts::SIGTERM, consts::SIGHUP])?;
-    let watch = move || {
-        let mut told = false;
-        for number in signals.forever() {
-            if told || sender.send(Message::Signal(number)).is_err() {
-                terminal::restore();
-                std::process::exit(128 + number);
-            }
-            told = true;
-        }
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(watch).map(drop)
 }

@@ -19,6 +19,7 @@
 //! pulses on lines (a level that a register clears says the same and survives a save).
 
 pub mod bench;
+pub mod fuzz;
 
 use std::ops::Range;
 
@@ -158,6 +159,9 @@ pub trait LineOutputs {
 
 /// A device is driven by lines.
 pub trait LineInputs {
+    /// The lines that there are; a board that wires another has a bug.
+    fn lines(&self) -> Range<u32>;
+
     /// Input `line` now has this level. Called on changes and, with the present level, after a
     /// restore.
     fn set_level(&mut self, line: u32, level: bool);
@@ -165,6 +169,9 @@ pub trait LineInputs {
 
 /// A device takes events from outside the machine.
 pub trait External {
+    /// The kinds of events that it knows.
+    fn kinds(&self) -> &'static [&'static str];
+
     /// Takes an event; returns false when it does not know the kind.
     fn receive(&mut self, io: &mut Io<'_>, kind: &str, data: &[u8]) -> bool;
 }

@@ -25,6 +25,7 @@ pub mod board;
 mod builder;
 mod fabric;
 mod image;
+pub mod report;
 pub mod schedule;
 #[cfg(test)]
 mod tests;

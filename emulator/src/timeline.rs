@@ -27,7 +27,9 @@ pub use divergence::Divergence;
 pub use open::{OpenError, Opened, Tuning, build};
 pub use recorder::{Recorder, RecorderLeave};
 pub use replayer::{RecordedState, Replayer, ReplayerLeave, Sink};
-pub use session::{Ledger, RecordSession, ReplaySession, ReplayStop, SessionError, how_off};
+pub use session::{
+    Attended, Ledger, RecordSession, ReplaySession, ReplayStop, SessionError, how_off,
+};
 pub use spec::{PositionSpec, SpecError, Target};
 pub use state::{NamedDigest, StateDigest};
 

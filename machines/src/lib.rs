@@ -1,5 +1,7 @@
 //! The boards of the emulator: one file each, and the list of them.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use emulator::machine::board::Board;
 
 pub mod riscv64_virt;

@@ -24,16 +24,20 @@ pub(super) fn run(
     let mut next = waiting.next();
     while let Some(stream) = next {
         let wire = stream.start(session.engine.attention());
-        match serve(&mut session, wire).map_err(failed)? {
-            Ending::Killed | Ending::Quit => return Ok(0),
-            Ending::PowerOff { code } => return Ok(code),
-            Ending::Detached | Ending::Lost => {}
+        match serve(&mut session, wire) {
+            Ok(Ending::Killed | Ending::Quit) => return Ok(0),
+            Ok(Ending::PowerOff { code }) => return Ok(code),
+            Ok(Ending::Detached | Ending::Lost) => {}
+            Err(error) => return over(error),
         }
         next = if session.engine.is_replay() {
             waiting.next()
         } else {
             waiting.set_eager(true);
-            let stop = session.engine.resume(Motion::Continue).map_err(failed)?;
+            let stop = match session.engine.resume(Motion::Continue) {
+                Ok(stop) => stop,
+                Err(error) => return over(error),
+            };
             waiting.set_eager(false);
             session.engine.attention().store(false, Ordering::Relaxed);
             if let Reason::PowerOff { code } = stop.reason {
@@ -45,6 +49,13 @@ pub(super) fn run(
     Ok(0)
 }
 
-fn failed(error: DebugError) -> CliError {
-    CliError::Usage(error.to_string())
+/// The exit code of a run that ended without the guest.
+fn over(error: DebugError) -> Result<u8, CliError> {
+    match error {
+        DebugError::Over { code, how } => {
+            eprintln!("{how}");
+            Ok(code)
+        }
+        error => Err(CliError::Usage(error.to_string())),
+    }
 }

@@ -9,7 +9,10 @@ use crate::{
     debug::machine::Live,
     door,
     journal::{Description, Parent, Reader, Writer},
-    machine::{Machine, Stop, board::Board},
+    machine::{
+        Machine,
+        board::{Board, Config},
+    },
     timeline::{
         Opened, PositionSpec, RecordSession, Recorder, ReplayStop, SessionError, Sink, Target,
         Tuning,
@@ -48,82 +51,34 @@ pub(super) struct Args {
     go_live: bool,
 }
 
-/// What lets a live machine run: alone or recorded.
-pub(super) enum Runner {
-    /// Nothing is written down.
-    Plain(LiveDoor),
-    /// Everything from outside is.
-    Recorded(Box<RecordSession<LiveDoor>>),
+/// Switches `machine` on behind `live`, recorded if that was asked for.
+///
+/// # Errors
+/// A recording that cannot be created.
+pub(super) fn power_on(
+    args: &Args,
+    machine: &mut Machine,
+    config: &Config,
+    mut live: LiveDoor,
+) -> Result<Box<dyn Live>, CliError> {
+    let Some(path) = &args.record else {
+        machine.power_on(&mut live);
+        return Ok(Box::new(live));
+    };
+    let every = args.digest_steps();
+    let description = describe(machine, config, every);
+    let writer = Writer::create(path, &description)?;
+    let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
+    machine.power_on(&mut recorder);
+    Ok(recorded(args, machine, recorder))
 }
 
-impl Runner {
-    /// Switches `machine` on.
-    ///
-    /// # Errors
-    /// A recording that cannot be created.
-    pub(super) fn power_on(
-        args: &Args,
-        machine: &mut Machine,
-        config: &crate::machine::board::Config,
-        mut live: LiveDoor,
-    ) -> Result<Self, CliError> {
-        let Some(path) = &args.record else {
-            machine.power_on(&mut live);
-            return Ok(Self::Plain(live));
-        };
-        let every = args.digest_steps();
-        let description = describe(machine, config, every);
-        let writer = Writer::create(path, &description)?;
-        let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
-        machine.power_on(&mut recorder);
-        Ok(Self::recorded(args, machine, recorder))
+fn recorded(args: &Args, machine: &Machine, recorder: Recorder<LiveDoor>) -> Box<dyn Live> {
+    let mut session = RecordSession::new(machine, recorder);
+    if !args.no_checkpoints {
+        session.take_checkpoints(args.checkpoint_every);
     }
-
-    fn recorded(args: &Args, machine: &Machine, recorder: Recorder<LiveDoor>) -> Self {
-        let mut session = RecordSession::new(machine, recorder);
-        if !args.no_checkpoints {
-            session.take_checkpoints(args.checkpoint_every);
-        }
-        Self::Recorded(Box::new(session))
-    }
-
-    /// Runs until something stops the machine.
-    ///
-    /// # Errors
-    /// A recording that cannot be written any more: it replays up to what was written.
-    pub(super) fn run(&mut self, machine: &mut Machine) -> Result<Stop, CliError> {
-        match self {
-            Self::Plain(door) => Ok(machine.run(door, Position::MAX)),
-            Self::Recorded(session) => Ok(session.run(machine, Position::MAX)?),
-        }
-    }
-
-    /// The live door.
-    pub(super) fn live(&mut self) -> &mut LiveDoor {
-        match self {
-            Self::Plain(door) => door,
-            Self::Recorded(session) => session.recorder_mut().inner_mut(),
-        }
-    }
-
-    /// The door alone, for a debugger that drives the machine itself.
-    pub(super) fn into_live(self) -> Box<dyn Live> {
-        match self {
-            Self::Plain(door) => Box::new(door),
-            Self::Recorded(session) => Box::new(session.into_recorder()),
-        }
-    }
-
-    /// Ends the recording, if there is one; `how` says how the run ended.
-    ///
-    /// # Errors
-    /// A recording that cannot be written.
-    pub(super) fn finish(self, machine: &Machine, how: &str) -> Result<(), CliError> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Recorded(session) => Ok(session.finish(machine, how).map(drop)?),
-        }
-    }
+    Box::new(session)
 }
 
 /// Seconds, with a fraction.
@@ -232,8 +187,8 @@ pub(super) fn go_live(
     machine: &Machine,
     parent: &Reader,
     live: LiveDoor,
-) -> Result<Runner, CliError> {
-    let Some(path) = &args.record else { return Ok(Runner::Plain(live)) };
+) -> Result<Box<dyn Live>, CliError> {
+    let Some(path) = &args.record else { return Ok(Box::new(live)) };
     if same_file(path, parent.path()) {
         return Err(CliError::Usage(format!(
             "--record {} would overwrite the recording that is replayed",
@@ -257,7 +212,7 @@ pub(super) fn go_live(
     let writer = Writer::create(path, &description)?;
     let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
     recorder.continue_from(parent, position)?;
-    Ok(Runner::recorded(args, machine, recorder))
+    Ok(recorded(args, machine, recorder))
 }
 
 fn same_file(one: &std::path::Path, two: &std::path::Path) -> bool {

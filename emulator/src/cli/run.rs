@@ -3,20 +3,25 @@
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use super::{
-    CliError, gdb, query,
-    recording::{self, Replayed, Runner},
+    CliError, gdb,
+    live::{self, MonitorSocket},
+    query,
+    recording::{self, Replayed},
     saving,
 };
 use crate::{
-    console::{Chosen, Leave, LiveDoor, Pace},
-    debug::{gdb::Endpoint, machine::MachineSubject},
+    clock::Position,
+    console::{Chosen, Desk, LiveDoor, Monitor, Pace},
+    debug::{Engine as DebugEngine, gdb::Endpoint, machine::MachineSubject, monitor::Session},
+    journal::Reader,
     machine::{
-        Machine, Stop,
+        Machine,
         board::{self, Board, Config, Engine},
+        report,
     },
     memory::PAGE_BYTES,
     snapshot::{self, Chain},
-    timeline::{Tuning, how_off},
+    timeline::{Tuning, described::config_of},
 };
 
 /// What the exit code of a run says.
@@ -90,6 +95,10 @@ pub(super) struct Args {
     /// Wait for GDB at HOST:PORT, unix:PATH or stdio before the first instruction.
     #[arg(long, value_name = "WHERE")]
     gdb: Option<Endpoint>,
+    /// Listen for monitor commands at unix:PATH, line by line. On a terminal Ctrl-A c opens the monitor,
+    /// too.
+    #[arg(long, value_name = "WHERE", conflicts_with = "gdb")]
+    monitor: Option<MonitorSocket>,
     /// Host memory for the checkpoints of reverse debugging (default: a quarter of RAM).
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     checkpoint_memory: Option<u64>,
@@ -175,7 +184,7 @@ fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
         return args.debug(endpoint, boards);
     }
     let started = Instant::now();
-    let (mut machine, mut runner) = match &args.recording.replay {
+    let live = match &args.recording.replay {
         Some(path) => {
             let tuning = Tuning { engine: args.engine, jit_threshold: args.jit_threshold };
             match recording::replay(&args.recording, path, boards, tuning)? {
@@ -183,30 +192,38 @@ fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
                     args.end(&machine, started);
                     return Ok(code);
                 }
-                Replayed::Live(machine, parent) => {
-                    let live = args.live_door(serial_of(&machine, boards)?)?;
-                    let runner = recording::go_live(&args.recording, &machine, &parent, live)?;
-                    (*machine, runner)
-                }
+                Replayed::Live(machine, parent) => args.go_live(*machine, *parent, boards)?,
             }
         }
-        None => match args.start(boards)? {
+        None => match args.start(boards, args.desk())? {
             Some(started) => started,
             None => return Ok(0),
         },
     };
-    let ended = drive(&mut machine, &mut runner);
-    let saved = args.save(&machine, boards);
+    let Started { subject, mut desk } = live;
+    let mut session = Session::running(DebugEngine::new(Box::new(subject), 0));
+    let ended = live::drive(&mut session, &mut desk);
+    let operator = live::operator(&mut session);
+    let saved = args.save(operator.machine(), boards);
     let how = match &ended {
         Ok((_, how)) => how.as_str(),
         Err(_) => "failed",
     };
-    let finished = runner.finish(&machine, how);
-    args.end(&machine, started);
+    // What stands behind is text for a terminal that is as it was before the run.
+    let finished = operator.close(how).map_err(|error| CliError::Usage(error.to_string()));
+    if args.stats {
+        print_stats(&session.engine.subject().stats(), session.engine.position(), started);
+    }
     let (code, _) = ended?;
     finished?;
     saved?;
     Ok(code)
+}
+
+/// A live machine, switched on, and where its monitor is served.
+struct Started {
+    subject: MachineSubject,
+    desk: Desk,
 }
 
 /// Instance path of the console of the board that `machine` is.
@@ -218,7 +235,11 @@ fn serial_of<'a>(machine: &Machine, boards: &[&'a dyn Board]) -> Result<&'a str,
 impl Args {
     /// Builds the machine that the options ask for and switches it on; `None` when they only ask
     /// for its device tree.
-    fn start(&self, boards: &[&dyn Board]) -> Result<Option<(Machine, Runner)>, CliError> {
+    fn start(
+        &self,
+        boards: &[&dyn Board],
+        monitor: Monitor<'_>,
+    ) -> Result<Option<Started>, CliError> {
         let chain = self.saving.open()?;
         let (name, config) = self.asked(chain.as_ref(), boards)?;
         let (board, version) = board::find(boards, &name).map_err(CliError::Usage)?;
@@ -232,15 +253,28 @@ impl Args {
             return Ok(None);
         }
         let mut machine = built.machine;
-        let mut live = self.live_door(board.console())?;
+        let (mut door, desk) = self.live_door(board.console(), monitor)?;
         if let Some(until) = self.recording.limit()? {
-            live.limit(until);
+            door.limit(until);
         }
-        let runner = Runner::power_on(&self.recording, &mut machine, &config, live)?;
+        let door = recording::power_on(&self.recording, &mut machine, &config, door)?;
         if let Some(chain) = &chain {
             self.saving.load(&mut machine, chain)?;
         }
-        Ok(Some((machine, runner)))
+        Ok(Some(Started { subject: MachineSubject::live(machine, config, door), desk }))
+    }
+
+    /// Lets a machine that stands in the recording `parent` run on live.
+    fn go_live(
+        &self,
+        machine: Machine,
+        mut parent: Reader,
+        boards: &[&dyn Board],
+    ) -> Result<Started, CliError> {
+        let config = config_of(&mut parent).map_err(|error| CliError::Usage(error.to_string()))?;
+        let (door, desk) = self.live_door(serial_of(&machine, boards)?, self.desk())?;
+        let door = recording::go_live(&self.recording, &machine, &parent, door)?;
+        Ok(Started { subject: MachineSubject::live(machine, config, door), desk })
     }
 
     /// Full name and configuration of the machine: those of the snapshot, if one is loaded.
@@ -274,86 +308,40 @@ impl Args {
             let tuning = Tuning { engine: self.engine, jit_threshold: self.jit_threshold };
             query::open(path, boards, tuning)?
         } else {
-            let Some((machine, runner)) = self.start(boards)? else { return Ok(0) };
-            MachineSubject::live(machine, runner.into_live())
+            let Some(started) = self.start(boards, Monitor::Debugger)? else { return Ok(0) };
+            started.subject
         };
         let bytes = subject.machine().memory().page_count() as u64 * PAGE_BYTES;
         let checkpoint_bytes = self.checkpoint_memory.unwrap_or(bytes / 4);
         gdb::run(subject, endpoint.clone(), checkpoint_bytes)
     }
 
-    fn live_door(&self, console: &str) -> Result<LiveDoor, CliError> {
+    fn live_door(&self, console: &str, monitor: Monitor<'_>) -> Result<(LiveDoor, Desk), CliError> {
         let chosen = Chosen { clock_base_s: self.rtc_base, seed: self.seed };
-        LiveDoor::open(console, self.pace(), chosen)
-            .map_err(|error| CliError::Usage(format!("no console: {error}")))
+        LiveDoor::open(console, self.pace(), chosen, monitor).map_err(|error| match &self.monitor {
+            Some(MonitorSocket(path)) => {
+                CliError::Usage(format!("no console, or no monitor at {}: {error}", path.display()))
+            }
+            None => CliError::Usage(format!("no console: {error}")),
+        })
+    }
+
+    fn desk(&self) -> Monitor<'_> {
+        Monitor::Desk(self.monitor.as_ref().map(|MonitorSocket(path)| path.as_path()))
     }
 
     fn end(&self, machine: &Machine, started: Instant) {
         if self.stats {
-            print_stats(machine, started.elapsed());
+            print_stats(&report::stats(machine), machine.position(), started);
         }
     }
 }
 
-/// Runs until the machine is off or the door is left for good: the exit code, and how it ended.
-fn drive(machine: &mut Machine, runner: &mut Runner) -> Result<(u8, String), CliError> {
-    loop {
-        match runner.run(machine)? {
-            Stop::PoweredOff { code } => return Ok((code, how_off(code))),
-            Stop::Left => {}
-            Stop::Until | Stop::Debug { .. } => continue,
-            Stop::Undeliverable(event) => {
-                return Err(CliError::Usage(format!(
-                    "the machine has nobody who takes `{}` at `{}`",
-                    event.kind, event.target
-                )));
-            }
-        }
-        match runner.live().take_leave() {
-            Some(Leave::Quit) => return Ok((0, "quit".to_owned())),
-            Some(Leave::Limit) => return Ok((0, "the limit of --until".to_owned())),
-            Some(Leave::Signal(number)) => {
-                let code = u8::try_from(128 + number).unwrap_or(u8::MAX);
-                return Ok((code, format!("signal {number}")));
-            }
-            None | Some(Leave::Forsaken) => {
-                eprintln!("the guest waits for input that cannot come any more");
-                return Ok((3, "waits for input that cannot come".to_owned()));
-            }
-            Some(Leave::Output(error)) => {
-                return Err(CliError::File {
-                    path: "standard output".into(),
-                    why: error.to_string(),
-                });
-            }
-            Some(Leave::Monitor) => eprint!("no monitor yet\r\n"),
-        }
-    }
-}
-
-fn print_stats(machine: &Machine, elapsed: std::time::Duration) {
-    let position = machine.position();
-    let seconds = elapsed.as_secs_f64();
+fn print_stats(stats: &str, position: Position, started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let (steps, virtual_s) = (position.steps as f64, machine.clock().now_ns() as f64 / 1e9);
-    eprintln!("machine        {}", machine.name());
-    eprintln!("steps          {}", position.steps);
-    eprintln!("virtual time   {virtual_s:.9} s, idle {:.9} s", ns_to_s(position.idle_ns));
-    eprintln!("host time      {seconds:.3} s, {:.1} million steps a second", steps / seconds / 1e6);
-    for (hart, steps) in machine.state().schedule.hart_steps.iter().enumerate() {
-        eprintln!("hart{hart}          {steps} steps");
-    }
-    for (hart, report) in machine.harts().iter().map(|hart| hart.report()).enumerate() {
-        if let Some(report) = report {
-            eprintln!("hart{hart} engine: {report}");
-        }
-    }
-    eprintln!("transcript     {:016x}", machine.moment().transcript);
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn ns_to_s(ns: u64) -> f64 {
-    ns as f64 / 1e9
+    let speed = position.steps as f64 / seconds / 1e6;
+    eprintln!("{stats}host time      {seconds:.3} s, {speed:.1} million steps a second");
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Raw mode of the terminal, and the way back.
 
-use std::sync::{Mutex, Once, PoisonError};
+use std::{
+    io::Write,
+    sync::{Mutex, Once, PoisonError},
+};
 
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
 /// The terminal's settings before raw mode, while it is in raw mode. The process has one terminal,
 /// and a panic or a signal must find the way back without anybody's help.
@@ -52,5 +55,33 @@ pub(super) fn restore() {
         && let Err(error) = tcsetattr(std::io::stdin(), OptionalActions::Now, &before)
     {
         tracing::debug!(%error, "the terminal");
+    }
+}
+
+/// Runs `talk` while the terminal edits lines as it did before raw mode, but without signals from its
+/// keys; raw mode comes back afterwards, unless the terminal has been restored meanwhile.
+pub(super) fn in_line_mode<T>(talk: impl FnOnce() -> T) -> T {
+    change(|settings| settings.local_modes.remove(LocalModes::ISIG));
+    let result = talk();
+    change(Termios::make_raw);
+    result
+}
+
+/// Sets the terminal to a change of what it was before raw mode, if it is ours.
+fn change(change: impl FnOnce(&mut Termios)) {
+    // Held to the end: a restore comes before, and nothing is set, or behind, and has the last word.
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut settings) = before.clone() else { return };
+    change(&mut settings);
+    if let Err(error) = tcsetattr(std::io::stdin(), OptionalActions::Drain, &settings) {
+        tracing::debug!(%error, "the terminal");
+    }
+}
+
+/// Tells the user something; lines end in `\r\n`. What cannot be shown is no reason to stop the
+/// guest.
+pub(super) fn tell(text: &str) {
+    if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "standard error");
     }
 }

@@ -66,6 +66,14 @@ pub enum DebugError {
     /// The user interrupted; the machine is where it was.
     #[error("interrupted")]
     Interrupted,
+    /// The run is over, and not by the guest: the user quit, a signal came.
+    #[error("{how}")]
+    Over {
+        /// Exit code of the program.
+        code: u8,
+        /// How the run ended.
+        how: String,
+    },
     /// The machine under the debugger failed.
     #[error("{0}")]
     Subject(String),

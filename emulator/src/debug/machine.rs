@@ -18,11 +18,12 @@ use std::{
 
 use crate::{
     clock::{Clock, Position},
-    door::{Door, Event, Moment, kind},
+    door::{Closed, Door, Event, kind},
     journal::{MARK, Reader},
-    machine::{Machine, Stop},
+    machine::{Machine, Stop, board::Config, report},
     memory::{Change, Changes},
-    timeline::{PositionSpec, Recorder, RecorderLeave, Replayer, ReplayerLeave, Target},
+    snapshot::{self, Chain, LoadOptions, SaveOptions},
+    timeline::{Attended, PositionSpec, RecordSession, Replayer, ReplayerLeave, Target},
     vcpu::Inspect,
 };
 
@@ -42,45 +43,82 @@ pub trait Live: Door {
     /// [`take`](Door::take), recorded as any other when it is a recorder.
     fn inject(&mut self, event: Event);
 
-    /// Why the door asked the machine to leave, when the run is over for good.
-    fn is_over(&mut self) -> Option<String>;
+    /// What the door means that has asked `machine` to leave.
+    fn left(&mut self, machine: &Machine) -> Leaving;
 
     /// Has the door come back from waiting soon after the flag is set.
     fn heed(&mut self, attention: Arc<AtomicBool>);
 
-    /// The run is over; `how` says how. A recorder ends its recording.
+    /// The machine stood still for a while of the host's time, which it need not catch up with.
+    fn rested(&mut self) {}
+
+    /// Whether what passes is written down.
+    fn is_recording(&self) -> bool {
+        false
+    }
+
+    /// Names the present position in the recording; false when there is none.
+    fn mark(&mut self, _machine: &Machine, _name: &str) -> bool {
+        false
+    }
+
+    /// The run is over; `how` says how. A recording ends in good order.
     ///
     /// # Errors
     /// What the host says.
-    fn close(self: Box<Self>, _now: Moment, _how: &str) -> Result<(), String> {
+    fn close(self: Box<Self>, _machine: &Machine, _how: &str) -> Result<(), String> {
         Ok(())
     }
 }
 
-impl<L: Live> Live for Recorder<L> {
+/// What a door means that has asked the machine to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The run is over for good.
+    Over {
+        /// Exit code of the program.
+        code: u8,
+        /// How it ended.
+        how: String,
+    },
+    /// The operator wants to be heard; the run may go on afterwards.
+    Operator,
+    /// Nothing that concerns the run.
+    Nothing,
+}
+
+impl<L: Live> Live for RecordSession<L> {
     fn inject(&mut self, event: Event) {
-        self.inner_mut().inject(event);
+        self.recorder_mut().inner_mut().inject(event);
     }
 
-    fn is_over(&mut self) -> Option<String> {
-        match self.take_leave()? {
-            RecorderLeave::Inner => self.inner_mut().is_over(),
-            RecorderLeave::Failed => {
-                let failure = self.take_failure();
-                Some(failure.map_or_else(|| "recording failed".to_owned(), |why| why.to_string()))
-            }
-            // Under a debugger the recording goes without digests of the state
-            // and without checkpoints.
-            RecorderLeave::StateDigestDue | RecorderLeave::CheckpointDue => None,
+    fn left(&mut self, machine: &Machine) -> Leaving {
+        match self.attend(machine) {
+            Ok(Attended::RunOn) => Leaving::Nothing,
+            Ok(Attended::Left) => self.recorder_mut().inner_mut().left(machine),
+            Err(error) => Leaving::Over { code: 2, how: error.to_string() },
         }
     }
 
     fn heed(&mut self, attention: Arc<AtomicBool>) {
-        self.inner_mut().heed(attention);
+        self.recorder_mut().inner_mut().heed(attention);
     }
 
-    fn close(self: Box<Self>, now: Moment, how: &str) -> Result<(), String> {
-        self.finish(now, how).map(drop).map_err(|error| error.to_string())
+    fn rested(&mut self) {
+        self.recorder_mut().inner_mut().rested();
+    }
+
+    fn is_recording(&self) -> bool {
+        true
+    }
+
+    fn mark(&mut self, machine: &Machine, name: &str) -> bool {
+        Self::mark(self, machine, name);
+        true
+    }
+
+    fn close(self: Box<Self>, machine: &Machine, how: &str) -> Result<(), String> {
+        self.finish(machine, how).map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -94,6 +132,8 @@ struct Replay {
 enum Outside {
     Live(Box<dyn Live>),
     Replay(Box<Replay>),
+    /// The run is over.
+    Closed(Closed),
 }
 
 /// A machine under a debugger.
@@ -107,13 +147,15 @@ pub struct MachineSubject {
     watches: Vec<Watch>,
     /// Ends motion at this virtual time, when set.
     time_limit: Option<u64>,
+    /// What the machine was built from, for snapshots; those of a live one name its files.
+    config: Config,
 }
 
 impl MachineSubject {
-    /// A live machine, switched on.
+    /// A live machine, switched on, that was built from `config`.
     #[must_use]
-    pub fn live(machine: Machine, door: Box<dyn Live>) -> Self {
-        Self::new(machine, Outside::Live(door))
+    pub fn live(machine: Machine, config: Config, door: Box<dyn Live>) -> Self {
+        Self { config, ..Self::new(machine, Outside::Live(door)) }
     }
 
     /// A machine that was switched on through `replayer`, which follows `recording`.
@@ -154,6 +196,7 @@ impl MachineSubject {
             installed: false,
             watches: Vec::new(),
             time_limit: None,
+            config: Config::default(),
         }
     }
 
@@ -179,6 +222,7 @@ impl MachineSubject {
     fn pass(&mut self, until: Position, attention: &AtomicBool) -> (Stop, Passed) {
         let door: &mut dyn Door = match &mut self.outside {
             Outside::Live(door) => &mut **door,
+            Outside::Closed(door) => door,
             Outside::Replay(replay) => {
                 replay.replayer.limit(self.time_limit.map(|ns| Target::Time { ns }));
                 &mut replay.replayer
@@ -225,10 +269,12 @@ impl MachineSubject {
             return Ok(Some(Halt::Interrupted));
         }
         match &mut self.outside {
-            Outside::Live(door) => match door.is_over() {
-                Some(why) => Err(DebugError::Subject(why)),
-                None => Ok(None),
+            Outside::Live(door) => match door.left(&self.machine) {
+                Leaving::Over { code, how } => Err(DebugError::Over { code, how }),
+                Leaving::Operator => Ok(Some(Halt::Interrupted)),
+                Leaving::Nothing => Ok(None),
             },
+            Outside::Closed(_) => Err(DebugError::Subject("the run is over".to_owned())),
             Outside::Replay(replay) => match replay.replayer.take_leave() {
                 Some(ReplayerLeave::Limit) => Ok(Some(Halt::Until)),
                 Some(ReplayerLeave::EndOfRecording { .. }) => Ok(Some(Halt::End)),
@@ -240,18 +286,29 @@ impl MachineSubject {
         }
     }
 
-    fn inject(&mut self, event: Event) -> bool {
-        match &mut self.outside {
-            Outside::Live(door) => {
-                door.inject(event);
-                // The event takes effect at this very position, before any step.
-                let quiet = AtomicBool::new(false);
-                let here = self.machine.position();
-                let until = Position { sequence: here.sequence + 1, ..here };
-                self.machine.run(&mut Gate::new(&mut **door, &quiet, here), until) == Stop::Until
+    /// Lets an event in, here; false when the machine does not take it.
+    fn inject(&mut self, event: Event) -> Result<bool, DebugError> {
+        let Outside::Live(door) = &mut self.outside else { return Ok(false) };
+        door.inject(event);
+        // The event takes effect at this very position, before any step.
+        let quiet = AtomicBool::new(false);
+        let here = self.machine.position();
+        let until = Position { sequence: here.sequence + 1, ..here };
+        loop {
+            match self.machine.run(&mut Gate::new(&mut **door, &quiet, here), until) {
+                Stop::Until | Stop::PoweredOff { .. } => return Ok(true),
+                Stop::Left => match door.left(&self.machine) {
+                    Leaving::Over { code, how } => return Err(DebugError::Over { code, how }),
+                    Leaving::Operator | Leaving::Nothing => {}
+                },
+                Stop::Debug { .. } | Stop::Undeliverable(_) => return Ok(false),
             }
-            Outside::Replay(_) => false,
         }
+    }
+
+    fn operate(&mut self, kind: &'static str) -> Result<(), DebugError> {
+        let event = Event { kind: kind.into(), target: "".into(), data: Vec::new() };
+        if self.inject(event)? { Ok(()) } else { Err(DebugError::Unsupported(kind)) }
     }
 }
 
@@ -290,7 +347,7 @@ impl Subject for MachineSubject {
 
     fn extent(&self) -> Option<Extent> {
         match &self.outside {
-            Outside::Live(_) => None,
+            Outside::Live(_) | Outside::Closed(_) => None,
             Outside::Replay(replay) => {
                 Some(Extent { begin: Position::default(), end: replay.recording.last() })
             }
@@ -392,13 +449,15 @@ impl Subject for MachineSubject {
         let mut data = number.to_le_bytes().to_vec();
         data.extend(value.to_le_bytes());
         let target = format!("hart{hart}").into();
-        self.inject(Event { kind: kind::WRITE_REGISTER.into(), target, data })
+        let event = Event { kind: kind::WRITE_REGISTER.into(), target, data };
+        self.inject(event).unwrap_or(false)
     }
 
     fn write_memory(&mut self, addr: u64, bytes: &[u8]) -> bool {
         let mut data = addr.to_le_bytes().to_vec();
         data.extend(bytes);
-        self.inject(Event { kind: kind::WRITE_MEMORY.into(), target: "".into(), data })
+        let event = Event { kind: kind::WRITE_MEMORY.into(), target: "".into(), data };
+        self.inject(event).unwrap_or(false)
     }
 
     fn set_time_limit(&mut self, ns: Option<u64>) {
@@ -431,11 +490,24 @@ impl Subject for MachineSubject {
 
     fn mark(&mut self, name: &str) -> Result<(), DebugError> {
         let position = self.machine.position();
-        let Outside::Replay(replay) = &mut self.outside else {
-            return Err(DebugError::Unsupported("mark"));
+        let kept = match &mut self.outside {
+            Outside::Live(door) => door.mark(&self.machine, name),
+            Outside::Replay(replay) => {
+                replay.marks.push(Mark { name: name.to_owned(), position });
+                true
+            }
+            Outside::Closed(_) => false,
         };
-        replay.marks.push(Mark { name: name.to_owned(), position });
-        Ok(())
+        let nowhere = "a mark is kept in a recording: start with --record FILE";
+        if kept { Ok(()) } else { Err(DebugError::Usage(nowhere.to_owned())) }
+    }
+
+    fn info(&self) -> String {
+        report::info(&self.machine)
+    }
+
+    fn stats(&self) -> String {
+        report::stats(&self.machine)
     }
 
     fn device_paths(&self) -> Vec<String> {
@@ -458,22 +530,53 @@ impl Subject for MachineSubject {
     fn operator(&mut self) -> Option<&mut dyn Operator> {
         match self.outside {
             Outside::Live(_) => Some(self),
-            Outside::Replay(_) => None,
+            Outside::Replay(_) | Outside::Closed(_) => None,
         }
     }
 }
 
 impl Operator for MachineSubject {
-    fn reset(&mut self) {
-        let kind = kind::RESET.into();
-        self.inject(Event { kind, target: "".into(), data: Vec::new() });
+    fn machine(&self) -> &Machine {
+        &self.machine
     }
 
-    fn save(&mut self, _: &Path) -> Result<(), DebugError> {
-        Err(DebugError::Unsupported("savevm"))
+    fn reset(&mut self) -> Result<(), DebugError> {
+        self.operate(kind::RESET)
     }
 
-    fn load(&mut self, _: &Path) -> Result<(), DebugError> {
-        Err(DebugError::Unsupported("loadvm"))
+    fn power_off(&mut self) -> Result<(), DebugError> {
+        self.operate(kind::POWER_OFF)
+    }
+
+    fn save(&mut self, file: &Path) -> Result<(), DebugError> {
+        let options = SaveOptions { base: None, compress: false };
+        snapshot::save_machine(&self.machine, &self.config, file, options).map_err(failed)
+    }
+
+    fn load(&mut self, file: &Path) -> Result<(), DebugError> {
+        if let Outside::Live(door) = &self.outside
+            && door.is_recording()
+        {
+            let why = "a recording cannot take in a snapshot: its replay would not have it";
+            return Err(DebugError::Usage(why.to_owned()));
+        }
+        let chain = Chain::open(file).map_err(failed)?;
+        let options = LoadOptions { verify: false };
+        snapshot::load_machine(&mut self.machine, &chain, options).map_err(failed)?;
+        self.rested();
+        Ok(())
+    }
+
+    fn rested(&mut self) {
+        if let Outside::Live(door) = &mut self.outside {
+            door.rested();
+        }
+    }
+
+    fn close(&mut self, how: &str) -> Result<(), DebugError> {
+        match std::mem::replace(&mut self.outside, Outside::Closed(Closed)) {
+            Outside::Live(door) => door.close(&self.machine, how).map_err(DebugError::Subject),
+            Outside::Replay(_) | Outside::Closed(_) => Ok(()),
+        }
     }
 }

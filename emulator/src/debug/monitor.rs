@@ -1,4 +1,5 @@
-//! Commands for people: `monitor COMMAND` in GDB and the console's monitor (`Ctrl-A c`).
+//! Commands for people: `monitor COMMAND` in GDB, the console's monitor (`Ctrl-A c`) and the socket of
+//! `--monitor`.
 //!
 //! One table, one function a command; `help` is made from the table, so it cannot lag behind.
 //! Commands answer with text and never print. Addresses and numbers are expressions (see
@@ -24,13 +25,28 @@ pub struct Session {
     pub physical: bool,
     /// Whether the user asked to end the program.
     pub quit: bool,
+    /// Whether the machine runs between commands; `None` when a debugger decides that.
+    pub running: Option<bool>,
 }
 
 impl Session {
-    /// A session with virtual addresses.
+    /// A session with virtual addresses, whose front end moves the machine itself.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
-        Self { engine, physical: false, quit: false }
+        Self { engine, physical: false, quit: false, running: None }
+    }
+
+    /// A session with a machine that runs unless it is stopped.
+    #[must_use]
+    pub fn running(engine: Engine) -> Self {
+        Self { running: Some(true), ..Self::new(engine) }
+    }
+
+    /// Whether the run is over, or will be when it goes on.
+    #[must_use]
+    pub fn is_over(&mut self) -> bool {
+        let operator = self.engine.subject_mut().operator();
+        self.quit || operator.is_some_and(|operator| operator.machine().state().off.is_some())
     }
 
     /// The hart whose page table addresses go through; none when they are physical.
@@ -55,6 +71,7 @@ pub struct Command {
 /// All commands, in the order of help.
 pub const COMMANDS: &[Command] = &[
     help::HELP,
+    machine::INFO,
     place::WHERE,
     place::SEEK,
     mark::MARK,
@@ -68,10 +85,14 @@ pub const COMMANDS: &[Command] = &[
     breakpoint::DELETE,
     breakpoint::PRINT,
     physical::PHYS,
+    machine::STATS,
+    machine::STOP,
+    machine::CONT,
     machine::GO_LIVE,
     machine::SAVEVM,
     machine::LOADVM,
     machine::RESET,
+    machine::POWERDOWN,
     machine::QUIT,
 ];
 

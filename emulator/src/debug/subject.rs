@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     clock::{Clock, Position},
+    machine::Machine,
     vcpu::Inspect,
 };
 
@@ -209,7 +210,7 @@ pub trait Subject {
     /// Names the present position.
     ///
     /// # Errors
-    /// [`DebugError::Subject`] when the name cannot be kept.
+    /// [`DebugError::Usage`] when there is no recording to keep the name.
     fn mark(&mut self, name: &str) -> Result<(), DebugError>;
 
     /// Instance paths of all devices and harts, in wiring order.
@@ -217,6 +218,16 @@ pub trait Subject {
 
     /// The derived state of the instance at `path` as lines of text; `None` when there is none.
     fn dump_device(&self, path: &str) -> Option<String>;
+
+    /// What the machine consists of, as lines of text.
+    fn info(&self) -> String {
+        String::new()
+    }
+
+    /// Counters, as lines of text.
+    fn stats(&self) -> String {
+        String::new()
+    }
 
     /// Leaves the recording here: from now on the run is live. With `child` it is recorded to that
     /// file, which names the present recording as its parent.
@@ -236,8 +247,20 @@ pub trait Subject {
 
 /// The operator of a live machine. Everything is an event on the timeline.
 pub trait Operator {
+    /// The machine.
+    fn machine(&self) -> &Machine;
+
     /// Resets the machine, as its reset button does.
-    fn reset(&mut self);
+    ///
+    /// # Errors
+    /// [`DebugError::Over`] when the run ends instead.
+    fn reset(&mut self) -> Result<(), DebugError>;
+
+    /// Switches the machine off, as pulling the plug does.
+    ///
+    /// # Errors
+    /// As [`Operator::reset`].
+    fn power_off(&mut self) -> Result<(), DebugError>;
 
     /// Saves the machine's state to a file.
     ///
@@ -250,4 +273,14 @@ pub trait Operator {
     /// # Errors
     /// [`DebugError::Subject`] when there is none or it does not fit; the machine is unchanged.
     fn load(&mut self, file: &Path) -> Result<(), DebugError>;
+
+    /// The machine stood still for a while of the host's time, which it need not catch up with.
+    fn rested(&mut self);
+
+    /// The run is over; `how` says how. A recording ends in good order. Nothing may be asked of the
+    /// machine's outside afterwards.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when a recording cannot be ended.
+    fn close(&mut self, how: &str) -> Result<(), DebugError>;
 }

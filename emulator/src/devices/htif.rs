@@ -113,15 +113,15 @@ impl Htif {
                 NO_SUCH_CALL
             }
         };
-        io.memory().write(addr, &result.to_le_bytes())?;
+        io.memory().store(addr, &result.to_le_bytes())?;
         if let Some(fromhost) = self.fromhost {
-            io.memory().write(fromhost, &1_u64.to_le_bytes())?;
+            io.memory().store(fromhost, &1_u64.to_le_bytes())?;
         }
         self.done(io)
     }
 
     fn done(&self, io: &Io<'_>) -> Result<(), NotRam> {
-        io.memory().write(self.tohost, &[0; 8])
+        io.memory().store(self.tohost, &[0; 8])
     }
 }
 

@@ -289,6 +289,10 @@ impl LineOutputs for Ns16550a {
 }
 
 impl External for Ns16550a {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[kind::SERIAL_INPUT]
+    }
+
     fn receive(&mut self, io: &mut Io<'_>, event: &str, data: &[u8]) -> bool {
         if event != kind::SERIAL_INPUT {
             return false;

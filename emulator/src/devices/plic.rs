@@ -9,6 +9,8 @@
 //! Outputs are a pure function of state, so no line is kept. The levels of the inputs are kept; the
 //! machine presents them anew after a reset and a restore.
 
+use std::ops::Range;
+
 use vmstate::VmState;
 
 use crate::{
@@ -218,6 +220,10 @@ impl Mmio for Plic {
 }
 
 impl LineInputs for Plic {
+    fn lines(&self) -> Range<u32> {
+        1..u32::try_from(SOURCES).expect("there are fewer than 2^32 sources")
+    }
+
     fn set_level(&mut self, line: u32, level: bool) {
         let source = line as usize;
         assert!((1..SOURCES).contains(&source), "the board wired source {source}");

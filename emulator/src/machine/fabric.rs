@@ -143,8 +143,13 @@ impl Fabric {
 
     pub(super) fn wire(&mut self, device: usize, line: u32, sink: Sink) {
         assert!(self.slots[device].device.line_outputs().is_some() && line < 64);
-        if let Sink::Device { device: to, .. } = sink {
-            assert!(self.slots[to].device.line_inputs().is_some());
+        if let Sink::Device { device: to, line } = sink {
+            let inputs = self.slots[to].device.line_inputs();
+            assert!(
+                inputs.is_some_and(|inputs| inputs.lines().contains(&line)),
+                "{} has no input line {line}",
+                self.slots[to].path
+            );
         }
         self.slots[device].wires.push((line, sink));
     }

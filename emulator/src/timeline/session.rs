@@ -14,7 +14,7 @@ use vmstate::error::SaveError;
 use crate::{
     clock::Position,
     digest::PageTree,
-    door::{Door, Event},
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake},
     journal::{DIGEST_PARTS, DIGEST_STATE, JournalError},
     machine::{Machine, Stop},
     memory::{PAGE_LEN, PageFlags},
@@ -44,6 +44,15 @@ pub enum SessionError {
     /// The machine has nobody who takes a recorded input.
     #[error("nothing in this machine takes the input {} for `{}`", .0.kind, .0.target)]
     Undeliverable(Event),
+}
+
+/// What came of a recorder's wish to be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attended {
+    /// It was the recorder's own, and is done: run on.
+    RunOn,
+    /// The live door asked.
+    Left,
 }
 
 /// The hashes of a machine's RAM, kept up to date from its dirty pages.
@@ -146,6 +155,24 @@ impl<D: Door> RecordSession<D> {
         self.recorder
     }
 
+    /// Does what the recorder asked the machine to leave for.
+    ///
+    /// # Errors
+    /// As [`RecordSession::run`].
+    pub fn attend(&mut self, machine: &Machine) -> Result<Attended, SessionError> {
+        match self.recorder.take_leave() {
+            Some(RecorderLeave::StateDigestDue) => self.digest(machine)?,
+            Some(RecorderLeave::CheckpointDue) => self.checkpoint(machine)?,
+            Some(RecorderLeave::Failed) => {
+                if let Some(failure) = self.recorder.take_failure() {
+                    return Err(failure.into());
+                }
+            }
+            Some(RecorderLeave::Inner) | None => return Ok(Attended::Left),
+        }
+        Ok(Attended::RunOn)
+    }
+
     /// Runs `machine` until `until` or until something stops it. [`Stop::Left`] means that the live
     /// door asked.
     ///
@@ -158,15 +185,8 @@ impl<D: Door> RecordSession<D> {
             if stop != Stop::Left {
                 return Ok(stop);
             }
-            match self.recorder.take_leave() {
-                Some(RecorderLeave::StateDigestDue) => self.digest(machine)?,
-                Some(RecorderLeave::CheckpointDue) => self.checkpoint(machine)?,
-                Some(RecorderLeave::Failed) => {
-                    if let Some(failure) = self.recorder.take_failure() {
-                        return Err(failure.into());
-                    }
-                }
-                Some(RecorderLeave::Inner) | None => return Ok(Stop::Left),
+            if self.attend(machine)? == Attended::Left {
+                return Ok(Stop::Left);
             }
         }
     }
@@ -221,6 +241,30 @@ impl<D: Door> RecordSession<D> {
         }
         self.recorder.annotate(position, DIGEST_STATE, encode(&digest));
         Ok(())
+    }
+}
+
+/// The recorder's door, for whoever runs the machine by himself; [`RecordSession::attend`] must follow each
+/// [`Stop::Left`].
+impl<D: Door> Door for RecordSession<D> {
+    fn power_on(&mut self) -> PowerOn {
+        self.recorder.power_on()
+    }
+
+    fn horizon(&mut self, now: Moment) -> u64 {
+        self.recorder.horizon(now)
+    }
+
+    fn take(&mut self, now: Moment) -> Reply {
+        self.recorder.take(now)
+    }
+
+    fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
+        self.recorder.idle(now, deadline_ns)
+    }
+
+    fn output(&mut self, now: Position, output: Output<'_>) {
+        self.recorder.output(now, output);
     }
 }
 

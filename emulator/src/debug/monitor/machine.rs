@@ -1,9 +1,30 @@
-//! `go-live`, `savevm`, `loadvm`, `reset` and `quit`: what concerns the whole machine.
+//! What concerns the whole machine: `info`, `stats`, `stop`, `cont`, `go-live`, `savevm`, `loadvm`,
+//! `reset`, `powerdown` and `quit`.
 
 use std::path::Path;
 
 use super::{Command, Session, usage};
 use crate::debug::{DebugError, Operator, Show};
+
+pub(super) const INFO: Command = Command {
+    name: "info",
+    arguments: "",
+    about: "what the machine consists of, with addresses",
+    run: |session, _| Ok(session.engine.subject().info()),
+};
+
+pub(super) const STATS: Command = Command {
+    name: "stats",
+    arguments: "",
+    about: "counters: steps, virtual time, harts, translator",
+    run: |session, _| Ok(session.engine.subject().stats()),
+};
+
+pub(super) const STOP: Command =
+    Command { name: "stop", arguments: "", about: "hold the machine where it is", run: stop };
+
+pub(super) const CONT: Command =
+    Command { name: "cont", arguments: "", about: "let the machine run on", run: go_on };
 
 pub(super) const GO_LIVE: Command = Command {
     name: "go-live",
@@ -21,8 +42,35 @@ pub(super) const LOADVM: Command =
 pub(super) const RESET: Command =
     Command { name: "reset", arguments: "", about: "press the machine's reset button", run: reset };
 
+pub(super) const POWERDOWN: Command = Command {
+    name: "powerdown",
+    arguments: "",
+    about: "switch the machine off, as pulling the plug does",
+    run: power_off,
+};
+
 pub(super) const QUIT: Command =
     Command { name: "quit", arguments: "", about: "end the emulator", run: quit };
+
+/// Holds the machine or lets it run, when that is not the debugger's to say.
+fn set_running(session: &mut Session, wanted: bool) -> Result<(), DebugError> {
+    let Some(running) = &mut session.running else {
+        let whose = "the debugger holds the machine: use its own commands to stop and continue";
+        return Err(DebugError::Usage(whose.to_owned()));
+    };
+    *running = wanted;
+    Ok(())
+}
+
+fn stop(session: &mut Session, _: &str) -> Result<String, DebugError> {
+    set_running(session, false)?;
+    Ok(format!("stopped at {}", Show(session.engine.position())))
+}
+
+fn go_on(session: &mut Session, _: &str) -> Result<String, DebugError> {
+    set_running(session, true)?;
+    Ok(String::new())
+}
 
 fn go_live(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
     let child = (!arguments.is_empty()).then(|| Path::new(arguments));
@@ -54,8 +102,13 @@ fn load(session: &mut Session, name: &str) -> Result<String, DebugError> {
 }
 
 fn reset(session: &mut Session, _: &str) -> Result<String, DebugError> {
-    operator(session)?.reset();
-    Ok("reset".to_owned())
+    operator(session)?.reset()?;
+    Ok(format!("reset at {}", Show(session.engine.position())))
+}
+
+fn power_off(session: &mut Session, _: &str) -> Result<String, DebugError> {
+    operator(session)?.power_off()?;
+    Ok(format!("switched off at {}", Show(session.engine.position())))
 }
 
 fn quit(session: &mut Session, _: &str) -> Result<String, DebugError> {
