@@ -83,6 +83,12 @@ pub trait Field<B = Unbounded>: Sized {
         Ok(())
     }
 
+    /// Gives the staged value this one's `equal` fields, so that [`check`](Self::check) would find
+    /// no difference.
+    fn adopt(&self, staged: &mut Self::Staged) {
+        let _ = staged;
+    }
+
     /// Rebuilds caches and runs `post_load`, innermost first.
     ///
     /// # Errors

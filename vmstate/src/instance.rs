@@ -41,6 +41,18 @@ pub trait Instance {
         table: &SchemaTable,
     ) -> Result<Staged, LoadError>;
 
+    /// As [`Instance::stage`], but configuration (`equal` fields) is the live object's: state of one
+    /// machine goes into another that was built differently. Who calls it answers for that.
+    ///
+    /// # Errors
+    /// As [`Instance::stage`].
+    fn stage_adopting(
+        &self,
+        bytes: &[u8],
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Staged, LoadError>;
+
     /// Exchanges the live state with the staged one. Wiring and caches stay. A second call undoes
     /// the first.
     ///
@@ -101,13 +113,19 @@ impl<T: VmState> Instance for T {
         writer: &Schema,
         table: &SchemaTable,
     ) -> Result<Staged, LoadError> {
-        let staged = if writer.hash.0 == T::HASH {
-            decode::<T>(bytes)?
-        } else {
-            let converted = resolve::upgrade(self.type_def(), writer, table, bytes)?;
-            decode::<T>(&converted)?
-        };
+        let staged = decode_from::<T>(bytes, writer, table)?;
         self.check(&staged)?;
+        Ok(Box::new(staged))
+    }
+
+    fn stage_adopting(
+        &self,
+        bytes: &[u8],
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Staged, LoadError> {
+        let mut staged = decode_from::<T>(bytes, writer, table)?;
+        self.adopt(&mut staged);
         Ok(Box::new(staged))
     }
 
@@ -130,6 +148,18 @@ impl<T: VmState> Instance for T {
     fn reset(&mut self) {
         T::reset(self);
     }
+}
+
+/// Decodes what was written under `writer`.
+fn decode_from<T: VmState>(
+    bytes: &[u8],
+    writer: &Schema,
+    table: &SchemaTable,
+) -> Result<T::Staged, LoadError> {
+    if writer.hash.0 == T::HASH {
+        return decode::<T>(bytes);
+    }
+    decode::<T>(&resolve::upgrade(&T::DEF, writer, table, bytes)?)
 }
 
 /// Decodes the newest shape.

@@ -28,7 +28,7 @@ use crate::container::{
 };
 use crate::error::{LoadError, SaveError};
 use crate::instance::{Instance, Staged};
-use crate::schema::SchemaTable;
+use crate::schema::{Schema, SchemaTable};
 
 /// Something that keeps a machine's instances from being saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -280,6 +280,29 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
     /// Everything that keeps the file from being loaded: a container version of the future,
     /// damage, missing, unknown and duplicate instances, state that its instance refuses.
     pub fn stage(&self, snapshot: &Snapshot<'_>) -> Result<StagedInstances, InstanceErrors> {
+        self.stage_with(snapshot, |instance, bytes, writer, table| {
+            instance.stage(bytes, writer, table)
+        })
+    }
+
+    /// As [`Instances::stage`], by [`Instance::stage_adopting`].
+    ///
+    /// # Errors
+    /// As [`Instances::stage`], but for configuration that differs.
+    pub fn stage_adopting(
+        &self,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<StagedInstances, InstanceErrors> {
+        self.stage_with(snapshot, |instance, bytes, writer, table| {
+            instance.stage_adopting(bytes, writer, table)
+        })
+    }
+
+    fn stage_with(
+        &self,
+        snapshot: &Snapshot<'_>,
+        stage: StageOne,
+    ) -> Result<StagedInstances, InstanceErrors> {
         snapshot.header().check_loadable()?;
         let (table, damage) = snapshot.sound_schemas();
         let mut problems: Vec<InstanceProblem> = damage.into_iter().map(Into::into).collect();
@@ -309,7 +332,7 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
                 });
                 continue;
             };
-            match stage_one(&*entry.instance, section, snapshot, &table) {
+            match stage_one(&*entry.instance, section, snapshot, &table, stage) {
                 Ok(value) => staged.push(value),
                 Err(error) => problems.push(error.into()),
             }
@@ -387,13 +410,18 @@ impl fmt::Debug for StagedInstances {
     }
 }
 
+/// How one instance stages its bytes.
+type StageOne =
+    for<'i> fn(&(dyn Instance + 'i), &[u8], &Schema, &SchemaTable) -> Result<Staged, LoadError>;
+
 fn stage_one(
     instance: &dyn Instance,
     section: &SectionEntry,
     snapshot: &Snapshot<'_>,
     table: &SchemaTable,
+    stage: StageOne,
 ) -> Result<Staged, ContainerError> {
     let bytes = snapshot.section(section)?;
     let schema = section.schema_in(table)?;
-    instance.stage(&bytes, schema, table).map_err(|error| section.value_error(&error))
+    stage(instance, &bytes, schema, table).map_err(|error| section.value_error(&error))
 }

@@ -37,6 +37,18 @@ pub fn unknown_variant(at: &Reader<'_>, type_name: &str, id: u64) -> LoadError {
     at.error(LoadProblem::UnknownVariant { type_name: type_name.to_owned(), id })
 }
 
+/// The staged form of a live field of configuration, by its encoding: no bound beyond those of a field.
+/// `None` for a value that cannot be saved, which a comparison would have to refuse.
+pub fn adopted<T, S>(
+    live: &T,
+    save: fn(&T, &mut Vec<u8>) -> Result<(), SaveError>,
+    load: fn(&mut Reader<'_>) -> Result<S, LoadError>,
+) -> Option<S> {
+    let mut bytes = Vec::new();
+    save(live, &mut bytes).ok()?;
+    load(&mut Reader::new(&bytes)).ok()
+}
+
 pub use std::boxed::Box;
 
 /// The body of the test `vmstate_lock`.

@@ -93,6 +93,10 @@ fn plain(input: &Input, state: &[&Field]) -> TokenStream {
         let member = &field.member;
         quote!(&__staged.#member)
     });
+    let adopt = adopt(input, state, |field| {
+        let member = &field.member;
+        quote!(__staged.#member)
+    });
     quote! {
         type Staged = Self;
 
@@ -117,6 +121,8 @@ fn plain(input: &Input, state: &[&Field]) -> TokenStream {
         }
 
         #check
+
+        #adopt
     }
 }
 
@@ -152,6 +158,11 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
         let index = syn::Index::from(index);
         quote!(&__staged.#index)
     });
+    let adopt = adopt(input, state, |field| {
+        let index = state.iter().position(|other| other.name == field.name).unwrap_or(0);
+        let index = syn::Index::from(index);
+        quote!(__staged.#index)
+    });
     quote! {
         type Staged = (#(#fields::Staged,)*);
 
@@ -176,6 +187,33 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
         }
 
         #check
+
+        #adopt
+    }
+}
+
+/// The mirror of [`check`]: configuration is taken over instead of compared.
+fn adopt(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream) -> TokenStream {
+    let krate = &input.krate;
+    let adoptions = state.iter().map(|field| {
+        let (member, staged) = (&field.member, staged(field));
+        let as_field = as_field(input, &field.ty, &field.max_len);
+        if field.equal {
+            quote! {
+                if let ::core::option::Option::Some(__value) =
+                    #krate::__private::adopted(&self.#member, #as_field::save, #as_field::load)
+                {
+                    #staged = __value;
+                }
+            }
+        } else {
+            quote!(#as_field::adopt(&self.#member, &mut #staged);)
+        }
+    });
+    quote! {
+        fn adopt(&self, __staged: &mut Self::Staged) {
+            #(#adoptions)*
+        }
     }
 }
 

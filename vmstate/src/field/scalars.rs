@@ -156,6 +156,12 @@ impl<B, T: Field<B>, const N: usize> Field<B> for [T; N] {
         Ok(())
     }
 
+    fn adopt(&self, staged: &mut Self::Staged) {
+        for (live, staged) in self.iter().zip(staged) {
+            live.adopt(staged);
+        }
+    }
+
     fn finish(&mut self) -> Result<(), LoadError> {
         for (index, item) in self.iter_mut().enumerate() {
             item.finish().map_err(|e| e.within_element(index))?;
@@ -202,6 +208,10 @@ impl<B, T: Field<B>> Field<B> for Box<T> {
 
     fn check(&self, staged: &Self::Staged) -> Result<(), LoadError> {
         (**self).check(staged)
+    }
+
+    fn adopt(&self, staged: &mut Self::Staged) {
+        (**self).adopt(staged);
     }
 
     fn finish(&mut self) -> Result<(), LoadError> {
@@ -251,6 +261,10 @@ macro_rules! tuple {
             fn check(&self, staged: &Self::Staged) -> Result<(), LoadError> {
                 $(self.$index.check(&staged.$index)?;)+
                 Ok(())
+            }
+
+            fn adopt(&self, staged: &mut Self::Staged) {
+                $(self.$index.adopt(&mut staged.$index);)+
             }
 
             fn finish(&mut self) -> Result<(), LoadError> {
