@@ -6,6 +6,7 @@
 //! guest's code. What a user asked for goes to standard output, everything else to standard error.
 
 mod check;
+mod convert;
 mod diff;
 mod dump;
 mod gdb;
@@ -57,6 +58,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(check::Args),
+    Convert(convert::Args),
     Diff(diff::Args),
     Dump(dump::Args),
     Info(info::Args),
@@ -77,6 +79,7 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     let Some(verb) = cli.verb else { return run::run(&cli.run, boards) };
     let result = match verb {
         Verb::Check(args) => check::run(&args, boards, &mut output),
+        Verb::Convert(args) => convert::run(&args, boards, &mut output),
         Verb::Diff(args) => diff::run(&args, &mut output),
         Verb::Dump(args) => dump::run(&args, &mut output),
         Verb::Info(args) => info::run(&args, &mut output),

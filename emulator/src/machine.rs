@@ -96,6 +96,7 @@ pub struct Machine {
     clock: Clock,
     images: Vec<Image>,
     properties: BTreeMap<&'static str, String>,
+    types: &'static [board::SavedType],
     state: MachineState,
 }
 
@@ -207,6 +208,13 @@ impl Machine {
             instances.add(path, device);
         }
         instances
+    }
+
+    /// The version in which this machine's version saves instances of the type called `type_name`; `None`
+    /// for the newest.
+    #[must_use]
+    pub fn version_of(&self, type_name: &str) -> Option<u32> {
+        self.types.iter().find(|(def, _)| def.is_named(type_name)).map(|(_, version)| *version)
     }
 
     /// The same, to load state. [`Machine::rewire`] must follow.

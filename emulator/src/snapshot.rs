@@ -18,6 +18,7 @@
 mod chain;
 mod check;
 mod compare;
+mod convert;
 mod error;
 mod flatten;
 mod machine;
@@ -30,6 +31,7 @@ use vmstate::container::Header;
 pub use chain::{Chain, Layer, Piece, PieceSource};
 pub use check::refusals;
 pub use compare::{RamDifference, ram_differences};
+pub use convert::convert;
 pub use error::SnapshotError;
 pub use flatten::flatten;
 pub use machine::{config_of, load_machine, machine_name, save_machine};

@@ -7,7 +7,7 @@
 use crate::devices::aclint::{Aclint, MAX_HARTS};
 use crate::devices::goldfish_rtc::GoldfishRtc;
 use crate::devices::htif::Htif;
-use crate::devices::ns16550a::Ns16550a;
+use crate::devices::ns16550a::{Ns16550a, Timeout};
 use crate::devices::plic::{self, Plic};
 use crate::devices::sifive_test::SifiveTest;
 use crate::devices::virtio_mmio::VirtioMmioSlot;
@@ -20,9 +20,10 @@ use crate::machine::schedule::Schedule;
 
 vmstate::types![
     Aclint = Aclint::new(MAX_HARTS, 100),
-    GoldfishRtc,
     Htif,
-    Ns16550a,
+    GoldfishRtc = GoldfishRtc::default(),
+    Ns16550a = Ns16550a::default(),
+    Timeout,
     plic::Context,
     Plic = Plic::new(plic::MAX_CONTEXTS),
     SifiveTest,

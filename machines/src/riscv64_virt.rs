@@ -7,6 +7,8 @@
 mod boot;
 mod device_tree;
 mod firmware;
+mod processor;
+mod versions;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use emulator::{
 };
 
 use boot::Boot;
+use versions::Release;
 
 /// The memory map and the interrupt numbers.
 pub mod map {
@@ -99,7 +102,7 @@ impl Board for Riscv64Virt {
     }
 
     fn versions(&self) -> &'static [BoardVersion] {
-        &[BoardVersion { version: "1.0", about: "the first" }]
+        &versions::VERSIONS
     }
 
     fn console(&self) -> &'static str {
@@ -115,14 +118,16 @@ impl Board for Riscv64Virt {
 
     fn build(&self, version: &BoardVersion, config: &Config) -> Result<Built, BuildError> {
         check(config)?;
-        let features = features(config)?;
+        let release = versions::release(version);
+        let features = features(config, release)?;
         let ram_end = map::RAM + config.memory_bytes;
         let rom = map::ROM..map::ROM + map::ROM_BYTES;
         let memory = GuestMemory::new(&[rom.clone(), map::RAM..ram_end])?;
         memory.protect(rom);
         let name = format!("{}@{}", self.name(), version.version);
         let mut builder = MachineBuilder::new(&name, memory, config.step_ps, config.quantum);
-        add_devices(&mut builder, config.cpus);
+        builder.save_as(version.types);
+        add_devices(&mut builder, config.cpus, release);
         let device_tree = match &config.images {
             Some(images) => place_given(&mut builder, images, config.htif)?,
             None => place(&mut builder, config, features, Boot::read(config)?)?,
@@ -159,8 +164,8 @@ fn check(config: &Config) -> Result<(), BuildError> {
 }
 
 /// What the harts have.
-fn features(config: &Config) -> Result<Features, BuildError> {
-    let Some(cpu) = &config.cpu else { return Ok(Features::default()) };
+fn features(config: &Config, release: &Release) -> Result<Features, BuildError> {
+    let Some(cpu) = &config.cpu else { return Ok(release.features) };
     cpu.parse().map_err(|error: FeaturesError| BuildError::Option {
         board: Riscv64Virt.name(),
         option: "cpu",
@@ -175,13 +180,13 @@ fn add_htif(builder: &mut MachineBuilder, place: htif::Place) {
     builder.property("htif", place.to_string());
 }
 
-fn add_devices(builder: &mut MachineBuilder, cpus: u32) {
+fn add_devices(builder: &mut MachineBuilder, cpus: u32, release: &Release) {
     let harts = cpus as usize;
     let test = builder.device("soc/test", Box::new(SifiveTest::default()));
-    let rtc = builder.device("soc/rtc", Box::new(GoldfishRtc::default()));
+    let rtc = builder.device("soc/rtc", Box::new(GoldfishRtc::new(release.rtc)));
     let clint = builder.device("soc/clint", Box::new(Aclint::new(harts, map::TICK_NS)));
     let plic = builder.device("soc/plic", Box::new(Plic::new(2 * harts)));
-    let uart = builder.device("soc/uart0", Box::new(Ns16550a::default()));
+    let uart = builder.device("soc/uart0", Box::new(Ns16550a::new(release.uart)));
     for (device, base) in [
         (test, map::TEST),
         (rtc, map::RTC),
@@ -289,51 +294,4 @@ fn demo() -> Source {
 fn executable(source: &Source, memory_bytes: u64) -> Result<ElfFile, BuildError> {
     const EM_RISCV: u16 = 243;
     Ok(ElfFile::read(source, EM_RISCV, "RISC-V", memory_bytes)?)
-}
-
-/// The one place that knows which processor the board has.
-mod processor {
-    use emulator::isa::riscv::{Configuration, Features, Hart};
-
-    use super::map;
-
-    pub(super) fn hart(number: u32, features: Features) -> Hart {
-        let configuration = Configuration {
-            hart: u64::from(number),
-            features,
-            reset_pc: map::ROM,
-            tick_ns: map::TICK_NS,
-        };
-        Hart::new(configuration)
-    }
-
-    /// The instruction set as the device tree states it (binding `riscv,isa`): single letters
-    /// first, then the named extensions.
-    pub(super) fn isa(features: Features) -> String {
-        let has = |feature| features.contains(feature);
-        let mut isa = "rv64i".to_owned();
-        for (feature, letter) in [
-            (Features::M, 'm'),
-            (Features::A, 'a'),
-            (Features::F, 'f'),
-            (Features::D, 'd'),
-            (Features::C, 'c'),
-        ] {
-            isa.extend(has(feature).then_some(letter));
-        }
-        isa.push_str("_zicntr_zicsr_zifencei_zihpm");
-        for (name, feature) in features.iter_names() {
-            // A paging mode is no extension of its own: `mmu-type` tells it.
-            if name.len() > 1 && feature != Features::SV48 {
-                isa.push('_');
-                isa.push_str(&name.to_lowercase());
-            }
-        }
-        isa
-    }
-
-    /// The widest paging mode (binding `mmu-type`).
-    pub(super) fn mmu(features: Features) -> &'static str {
-        if features.contains(Features::SV48) { "riscv,sv48" } else { "riscv,sv39" }
-    }
 }

@@ -34,9 +34,22 @@ pub const ALARM_STATUS: u64 = 0x18;
 /// Any write clears the interrupt.
 pub const CLEAR_INTERRUPT: u64 = 0x1c;
 
+/// What the alarm registers read when no alarm is armed. It belongs to the machine's version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AlarmRegisters {
+    /// Zero.
+    Zero,
+    /// What was written last; all ones after power-on.
+    #[default]
+    Keep,
+}
+
+/// What the alarm registers hold after power-on: the end of time.
+const NO_ALARM_NS: u64 = u64::MAX;
+
 /// The real-time clock. Output line 0: the alarm's interrupt.
-#[derive(VmState, Clone, Debug, Default, PartialEq, Eq)]
-#[vmstate(version = 1, name = "goldfish-rtc")]
+#[derive(VmState, Clone, Debug, PartialEq, Eq)]
+#[vmstate(version = 2, name = "goldfish-rtc")]
 pub struct GoldfishRtc {
     /// Nanoseconds since 1970 at virtual time zero, modulo 2^64. Battery-backed: a reset keeps it.
     base_ns: u64,
@@ -49,9 +62,44 @@ pub struct GoldfishRtc {
     alarm_ns: Option<u64>,
     irq_pending: bool,
     irq_enabled: bool,
+    /// The alarm written last, armed or not.
+    #[vmstate(since = 2, default = NO_ALARM_NS)]
+    written_alarm_ns: u64,
+    #[vmstate(skip("the machine's version says it"))]
+    alarm_registers: AlarmRegisters,
+}
+
+impl Default for GoldfishRtc {
+    fn default() -> Self {
+        Self::new(AlarmRegisters::default())
+    }
 }
 
 impl GoldfishRtc {
+    /// A clock after power-on.
+    #[must_use]
+    pub fn new(alarm_registers: AlarmRegisters) -> Self {
+        Self {
+            base_ns: 0,
+            latched_high: 0,
+            set_high: 0,
+            alarm_high: 0,
+            alarm_ns: None,
+            irq_pending: false,
+            irq_enabled: false,
+            written_alarm_ns: NO_ALARM_NS,
+            alarm_registers,
+        }
+    }
+
+    /// What the alarm registers read.
+    fn alarm_register(&self) -> u64 {
+        match self.alarm_registers {
+            AlarmRegisters::Zero => self.alarm_ns.unwrap_or(0),
+            AlarmRegisters::Keep => self.written_alarm_ns,
+        }
+    }
+
     fn time_ns(&self, now_ns: u64) -> u64 {
         self.base_ns.wrapping_add(now_ns)
     }
@@ -118,8 +166,8 @@ impl Mmio for GoldfishRtc {
                 low_half(time)
             }
             TIME_HIGH => self.latched_high,
-            ALARM_LOW => low_half(self.alarm_ns.unwrap_or(0)),
-            ALARM_HIGH => high_half(self.alarm_ns.unwrap_or(0)),
+            ALARM_LOW => low_half(self.alarm_register()),
+            ALARM_HIGH => high_half(self.alarm_register()),
             IRQ_ENABLED => u32::from(self.irq_enabled),
             ALARM_STATUS => u32::from(self.alarm_ns.is_some()),
             _ => {
@@ -140,7 +188,11 @@ impl Mmio for GoldfishRtc {
             }
             ALARM_HIGH => self.alarm_high = value,
             ALARM_LOW => {
-                self.alarm_ns = Some(join(self.alarm_high, value));
+                let alarm_ns = join(self.alarm_high, value);
+                self.alarm_ns = Some(alarm_ns);
+                if self.alarm_registers == AlarmRegisters::Keep {
+                    self.written_alarm_ns = alarm_ns;
+                }
                 self.check_alarm(io.now_ns());
             }
             IRQ_ENABLED => self.irq_enabled = value & 1 != 0,
@@ -231,5 +283,28 @@ mod tests {
         bench.set_now_ns(1_005);
         assert_eq!(bench.read(TIME_LOW, Width::Word), 7);
         assert_eq!(bench.read(TIME_HIGH, Width::Word), 1);
+    }
+
+    #[test]
+    fn an_alarm_that_fired_reads_back_and_in_the_older_clock_reads_zero() {
+        for (alarm_registers, fresh, fired) in
+            [(AlarmRegisters::Keep, u32::MAX, 5), (AlarmRegisters::Zero, 0, 0)]
+        {
+            let mut bench = Bench::new(GoldfishRtc::new(alarm_registers));
+            bench.set_now_ns(9);
+            assert_eq!(bench.read(ALARM_LOW, Width::Word), u64::from(fresh));
+            bench.write(ALARM_LOW, Width::Word, 5);
+            assert_eq!(bench.read(ALARM_STATUS, Width::Word), 0, "it has fired");
+            assert_eq!(bench.read(ALARM_LOW, Width::Word), fired, "{alarm_registers:?}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_was_written_does_not_fit_into_version_1() {
+        let mut bench = bench();
+        assert!(bench.device.save(1, &mut Vec::new()).is_ok());
+        bench.write(ALARM_LOW, Width::Word, 5);
+        let error = bench.device.save(1, &mut Vec::new()).expect_err("it differs").to_string();
+        assert!(error.contains("written_alarm_ns"), "{error}");
     }
 }

@@ -8,7 +8,8 @@
 //! on the wire, which is state, so a guest that reads slowly loses nothing and a save loses nothing
 //! either. The character timeout is the exception: it is what makes a driver with a FIFO trigger
 //! above one byte notice a single typed character, and it takes four characters at the programmed
-//! divisor, as the sheet says.
+//! divisor, as the sheet says. Machines before that was modelled ignore the trigger level instead
+//! ([`BelowTrigger`]).
 //!
 //! Deliberately absent: modem lines that change by themselves, parity and framing errors, breaks.
 
@@ -73,9 +74,29 @@ const WIRE_BYTES: usize = 0x1_0000;
 /// Frequency of the clock that the divisor divides, in hertz.
 pub const CLOCK_HZ: u64 = 3_686_400;
 
+/// What bytes that wait below the trigger level do. It belongs to the machine's version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BelowTrigger {
+    /// They interrupt at once: the trigger level has no effect.
+    Interrupt,
+    /// They interrupt after four characters' time without another byte, as the sheet says.
+    #[default]
+    Timeout,
+}
+
+/// The character timeout.
+#[derive(VmState, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[vmstate(version = 1, name = "ns16550a-timeout")]
+pub struct Timeout {
+    /// Virtual time at which the bytes that wait time out.
+    at_ns: Option<u64>,
+    /// They have, and none has been read since.
+    expired: bool,
+}
+
 /// The serial port. Output line 0: its interrupt.
 #[derive(VmState, Clone, Debug, PartialEq, Eq)]
-#[vmstate(version = 1, name = "ns16550a")]
+#[vmstate(version = 2, name = "ns16550a")]
 pub struct Ns16550a {
     ier: u8,
     fcr: u8,
@@ -93,24 +114,45 @@ pub struct Ns16550a {
     /// Bytes that have come and found no room in the receiver.
     #[vmstate(max_len = 0x1_0000)]
     wire: VecDeque<u8>,
-    /// Virtual time at which bytes below the trigger level time out.
-    timeout_at_ns: Option<u64>,
-    timed_out: bool,
+    #[vmstate(since = 2, default, subsection(needed = |uart: &Self| uart.timeout != Timeout::default()))]
+    timeout: Timeout,
+    #[vmstate(skip("the machine's version says it"))]
+    below_trigger: BelowTrigger,
 }
 
 impl Default for Ns16550a {
     fn default() -> Self {
-        vmstate::fresh()
+        Self::new(BelowTrigger::default())
     }
 }
 
 impl Ns16550a {
+    /// A port after power-on.
+    #[must_use]
+    pub fn new(below_trigger: BelowTrigger) -> Self {
+        Self {
+            ier: 0,
+            fcr: 0,
+            lcr: 0,
+            mcr: 0,
+            scr: 0,
+            divisor: 2,
+            overrun: false,
+            empty_pending: false,
+            receiver: VecDeque::new(),
+            wire: VecDeque::new(),
+            timeout: Timeout::default(),
+            below_trigger,
+        }
+    }
+
     fn capacity(&self) -> usize {
         if self.fcr & FCR_ENABLE == 0 { 1 } else { FIFO_BYTES }
     }
 
     fn trigger(&self) -> usize {
-        if self.fcr & FCR_ENABLE == 0 { 1 } else { [1, 4, 8, 14][usize::from(self.fcr >> 6)] }
+        let has_level = self.below_trigger == BelowTrigger::Timeout && self.fcr & FCR_ENABLE != 0;
+        if has_level { [1, 4, 8, 14][usize::from(self.fcr >> 6)] } else { 1 }
     }
 
     /// Time of four characters (start, data, parity and stop bits as programmed).
@@ -133,9 +175,11 @@ impl Ns16550a {
     }
 
     fn restart_timeout(&mut self, now_ns: u64) {
-        self.timed_out = false;
-        let waits = self.fcr & FCR_ENABLE != 0 && !self.receiver.is_empty();
-        self.timeout_at_ns = waits.then(|| now_ns.saturating_add(self.timeout_ns()));
+        let waits = self.below_trigger == BelowTrigger::Timeout
+            && self.fcr & FCR_ENABLE != 0
+            && !self.receiver.is_empty();
+        let at_ns = waits.then(|| now_ns.saturating_add(self.timeout_ns()));
+        self.timeout = Timeout { at_ns, expired: false };
     }
 
     /// The identification of the most urgent interrupt, without the FIFO bits.
@@ -145,7 +189,7 @@ impl Ns16550a {
             IIR_LINE
         } else if received && self.receiver.len() >= self.trigger() {
             IIR_RECEIVED
-        } else if received && self.timed_out {
+        } else if received && self.timeout.expired {
             IIR_TIMEOUT
         } else if self.ier & IER_EMPTY != 0 && self.empty_pending {
             IIR_EMPTY
@@ -273,12 +317,11 @@ impl Mmio for Ns16550a {
 
 impl Timed for Ns16550a {
     fn deadline_ns(&self, _: u64) -> Option<u64> {
-        self.timeout_at_ns
+        self.timeout.at_ns
     }
 
     fn expire(&mut self, _: &mut Io<'_>) {
-        self.timeout_at_ns = None;
-        self.timed_out = true;
+        self.timeout = Timeout { at_ns: None, expired: true };
     }
 }
 
@@ -311,6 +354,8 @@ impl External for Ns16550a {
 
 #[cfg(test)]
 mod tests {
+    use vmstate::Instance;
+
     use super::*;
     use crate::device::{Effect, bench::Bench};
 
@@ -397,6 +442,26 @@ mod tests {
             bench.receive(kind::SERIAL_INPUT, b".");
             assert_eq!((bench.levels(), bench.get(IIR)), (1, 0xc4), "{fcr:#x}");
         }
+    }
+
+    #[test]
+    fn a_port_without_the_timeout_ignores_the_trigger_level() {
+        let mut bench = Bench::new(Ns16550a::new(BelowTrigger::Interrupt));
+        bench.put(IIR, 0xc1);
+        bench.put(IER, 1);
+        bench.receive(kind::SERIAL_INPUT, b"q");
+        assert_eq!((bench.levels(), bench.get(IIR), bench.deadline_ns()), (1, 0xc4, None));
+        assert_eq!((bench.get(RBR), bench.levels()), (b'q', 0));
+    }
+
+    #[test]
+    fn a_timeout_that_runs_does_not_fit_into_version_1() {
+        let mut bench = bench();
+        bench.put(IIR, 0xc1);
+        assert!(bench.device.save(1, &mut Vec::new()).is_ok());
+        bench.receive(kind::SERIAL_INPUT, b"q");
+        let error = bench.device.save(1, &mut Vec::new()).expect_err("a byte waits").to_string();
+        assert!(error.contains("timeout"), "{error}");
     }
 
     #[test]

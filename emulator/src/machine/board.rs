@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use vmstate::define::TypeDef;
+
 use super::{Image, ImageError, Machine};
 use crate::{
     devices::htif,
@@ -159,13 +161,51 @@ pub struct Built {
     pub device_tree: Vec<u8>,
 }
 
+/// A type of state and the version in which a machine saves it.
+pub type SavedType = (&'static TypeDef, u32);
+
 /// A version of a board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct BoardVersion {
     /// The version, such as `1.0`.
     pub version: &'static str,
     /// What it changed.
     pub about: &'static str,
+    /// The version of each type of instance in it: what it saves, an older build can load.
+    pub types: &'static [SavedType],
+}
+
+impl BoardVersion {
+    /// Panics at compile time unless every type can be saved in the version that stands here and,
+    /// once the type has been released, that version is in its crate's `vmstate.lock` or is newer than
+    /// all that are.
+    ///
+    /// # Panics
+    /// See above.
+    pub const fn assert_saved(&self) {
+        let mut index = 0;
+        while index < self.types.len() {
+            let (def, version) = self.types[index];
+            assert!(
+                def.version_min <= version && version <= def.version,
+                "a machine version saves a type in a version that this build cannot write"
+            );
+            let mut newest = 0;
+            let mut entry = 0;
+            while entry < def.released.len() {
+                let released = &def.released[entry];
+                if def.is_named(released.name) && released.version > newest {
+                    newest = released.version;
+                }
+                entry += 1;
+            }
+            assert!(
+                version > newest || def.released_in(version).is_some(),
+                "a machine version saves a type in a version that vmstate.lock does not hold"
+            );
+            index += 1;
+        }
+    }
 }
 
 /// What `--cpu` takes.

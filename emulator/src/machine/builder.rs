@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fabric, Image, ImageError, Machine, MachineState, Schedule, Sink};
+use super::{Fabric, Image, ImageError, Machine, MachineState, Schedule, Sink, board::SavedType};
 use crate::{clock::Clock, device::Device, digest::Transcript, memory::GuestMemory, vcpu::Vcpu};
 
 /// A machine in the making. Mistakes of a board (overlapping regions, lines that nobody takes,
@@ -16,6 +16,7 @@ pub struct MachineBuilder {
     fabric: Fabric,
     images: Vec<Image>,
     properties: BTreeMap<&'static str, String>,
+    types: &'static [SavedType],
 }
 
 impl MachineBuilder {
@@ -32,7 +33,13 @@ impl MachineBuilder {
             fabric: Fabric::new(),
             images: Vec::new(),
             properties: BTreeMap::new(),
+            types: &[],
         }
+    }
+
+    /// States the versions in which instances of these types are saved; others are saved in their newest.
+    pub fn save_as(&mut self, types: &'static [SavedType]) {
+        self.types = types;
     }
 
     /// Adds the next hart.
@@ -92,6 +99,7 @@ impl MachineBuilder {
             clock: self.clock,
             images: self.images,
             properties: self.properties,
+            types: self.types,
             state,
         }
     }

@@ -52,7 +52,8 @@ pub fn save_machine(
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     };
-    save(path, &caption, &machine.instances(), &|_, _| None, machine.memory(), options)
+    let version_of = |_: &str, type_name: &str| machine.version_of(type_name);
+    save(path, &caption, &machine.instances(), &version_of, machine.memory(), options)
 }
 
 /// Loads a snapshot into a machine of the same type, version, shape and images. On an error the
@@ -115,8 +116,8 @@ pub fn config_of(chain: &Chain) -> Result<Config, SnapshotError> {
         bios: file("firmware"),
         kernel: file("kernel"),
         initrd: file("initrd"),
-        dtb: file("device-tree"),
         cpu: header.properties.get(CPU).cloned(),
+        dtb: file("device tree"),
         ..Config::default()
     })
 }
@@ -128,7 +129,7 @@ pub(super) fn external_files(machine: &Machine, config: &Config) -> Vec<External
             name if name.starts_with("firmware") => config.bios.as_ref(),
             name if name.starts_with("kernel") => config.kernel.as_ref(),
             name if name.starts_with("initrd") => config.initrd.as_ref(),
-            name if name.starts_with("device-tree") => config.dtb.as_ref(),
+            name if name.starts_with("device tree") => config.dtb.as_ref(),
             _ => None,
         };
         ExternalFile {

@@ -10,7 +10,6 @@
 mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 
 use vmstate::VmState;
 
@@ -568,7 +567,15 @@ impl Hart {
         self.state_replaced();
     }
 
-    fn loaded(&mut self) -> Result<(), Infallible> {
+    fn loaded(&mut self) -> Result<(), String> {
+        let State { menvcfg, stimecmp, .. } = self.state;
+        let has_timer = self.configuration.features.contains(Features::SSTC);
+        if !has_timer && (menvcfg & environment::STCE != 0 || stimecmp != u64::MAX) {
+            return Err(format!(
+                "the CPU model has no SSTC, which state.menvcfg ({menvcfg:#x}) or state.stimecmp \
+                 ({stimecmp:#x}) uses"
+            ));
+        }
         self.state_replaced();
         Ok(())
     }
