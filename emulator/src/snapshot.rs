@@ -34,7 +34,7 @@ pub use compare::{RamDifference, ram_differences};
 pub use convert::convert;
 pub use error::SnapshotError;
 pub use flatten::flatten;
-pub use machine::{config_of, load_machine, machine_name, save_machine};
+pub use machine::{CPU, config_of, load_machine, machine_name, save_machine};
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
 pub use save::{
     Caption, LoadOptions, PRODUCER, SaveOptions, check_external_file, check_external_files, load,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::output::{Answer, CliError, Output};
-use crate::machine::board::{self, Board};
-use crate::snapshot::{self, Chain, SaveOptions};
+use crate::machine::board::{self, Board, Config};
+use crate::snapshot::{self, CPU, Chain, SaveOptions};
 
 /// Rewrite a snapshot for another version of its machine, older or newer.
 ///
@@ -47,7 +47,11 @@ pub(super) fn run(
     }
     let config = snapshot::config_of(&chain)?;
     let mut from = board.build(version, &config)?.machine;
-    let mut to = board.build(wanted, &config)?.machine;
+    // The version's own CPU model becomes the other's own; one that was asked for stays.
+    let bare = Config { images: Some(Vec::new()), cpu: None, ..config.clone() };
+    let own = board.build(version, &bare)?.machine.properties().get(CPU).cloned();
+    let cpu = config.cpu.clone().filter(|cpu| own.as_ref() != Some(cpu));
+    let mut to = board.build(wanted, &Config { cpu, ..config.clone() })?.machine;
     let changed = snapshot::convert(&chain, &mut from, &mut to)?;
     let options = SaveOptions { base: None, compress: args.compress };
     snapshot::save_machine(&to, &config, &args.output, options)?;

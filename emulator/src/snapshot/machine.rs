@@ -21,7 +21,8 @@ const MEMORY_BYTES: &str = "memory-bytes";
 const STEP_PS: &str = "step-ps";
 const QUANTUM: &str = "quantum";
 const APPEND: &str = "append";
-const CPU: &str = "cpu";
+/// The property that holds the CPU model with its switches.
+pub const CPU: &str = "cpu";
 
 /// Saves a machine that was built from `config`.
 ///

@@ -1,0 +1,12 @@
+//! Snapshots of whole machines: saved, loaded, refused, converted, shown; and the goldens of every
+//! machine version, which must load and finish for ever.
+
+mod snapshots {
+    mod continuation;
+    mod conversion;
+    mod failed_saves;
+    mod goldens;
+    mod machines;
+    mod refusals;
+    mod verbs;
+}
