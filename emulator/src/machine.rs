@@ -35,7 +35,7 @@ pub use fabric::{Activity, Fabric, Mapping, Sink};
 pub use image::{Image, ImageError};
 pub use schedule::Schedule;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use vmstate::{Instance, VmState, instances::Instances};
 
@@ -95,6 +95,8 @@ pub struct Machine {
     fabric: Fabric,
     clock: Clock,
     images: Vec<Image>,
+    /// BLAKE3 of each image, once somebody asked.
+    image_digests: OnceLock<Vec<[u8; 32]>>,
     properties: BTreeMap<&'static str, String>,
     types: &'static [board::SavedType],
     state: MachineState,
@@ -187,6 +189,14 @@ impl Machine {
     #[must_use]
     pub fn properties(&self) -> &BTreeMap<&'static str, String> {
         &self.properties
+    }
+
+    /// The BLAKE3 digest of each image. Taken once: images never change.
+    #[must_use]
+    pub fn image_digests(&self) -> &[[u8; 32]] {
+        self.image_digests.get_or_init(|| {
+            self.images.iter().map(|image| *blake3::hash(&image.bytes).as_bytes()).collect()
+        })
     }
 
     /// Replaces the state of the machine itself and the position, as a restore does;

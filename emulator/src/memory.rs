@@ -24,7 +24,9 @@
 mod changes;
 mod epoch;
 mod image;
+mod page_set;
 mod watch;
+mod written;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -35,6 +37,7 @@ use memmap2::{MmapMut, UncheckedAdvice};
 pub use changes::{Change, Changes};
 pub use epoch::Preserved;
 pub use image::FilePages;
+pub use page_set::PageSet;
 
 /// Bytes of a guest page: the granule of flags, versions and the soft TLB.
 pub const PAGE_BYTES: u64 = 4096;
@@ -339,6 +342,21 @@ impl GuestMemory {
         // SAFETY: as in `read`, with the directions swapped.
         unsafe { target.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(())
+    }
+
+    /// Whether page `page` holds nothing but zeros.
+    #[must_use]
+    pub fn is_zero(&self, page: usize) -> bool {
+        if !self.page_flags(page).contains(PageFlags::TOUCHED) {
+            return true;
+        }
+        let words = self.host_page(page).cast::<u64>();
+        (0..PAGE_LEN / 8).step_by(8).all(|first| {
+            // SAFETY: `host_page` checked the page, which is aligned and wholly in the mapping, and
+            // the eight words from `first` on lie in it.
+            let words = unsafe { words.add(first).cast::<[u64; 8]>().read() };
+            words.iter().fold(0, |all, word| all | word) == 0
+        })
     }
 
     /// Reads a little-endian `u64`, for page tables and tests.

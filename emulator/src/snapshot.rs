@@ -34,11 +34,10 @@ pub use compare::{RamDifference, ram_differences};
 pub use convert::convert;
 pub use error::SnapshotError;
 pub use flatten::flatten;
-pub use machine::{CPU, config_of, load_machine, machine_name, save_machine};
+pub use machine::{CPU, config_of, load_machine, machine_name, save_machine, write_machine};
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
 pub use save::{
     Caption, LoadOptions, PRODUCER, SaveOptions, check_external_file, check_external_files, load,
-    save,
 };
 
 /// The property that holds the physical base address of a raw section, in hex.

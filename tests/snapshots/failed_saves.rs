@@ -111,8 +111,14 @@ fn a_run_saves_on_exit_and_goes_on_where_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
     let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
     let arg = OsStr::new;
-    let args =
-        [arg("-m"), arg("16M"), arg("--until"), arg("5ms"), arg("--save-on-exit"), first.as_os_str()];
+    let args = [
+        arg("-m"),
+        arg("16M"),
+        arg("--until"),
+        arg("5ms"),
+        arg("--save-on-exit"),
+        first.as_os_str(),
+    ];
     let output = run(&args, "");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let args = [

@@ -1,6 +1,6 @@
 //! Puts a machine together: what a board does once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use super::{Fabric, Image, ImageError, Machine, MachineState, Schedule, Sink, board::SavedType};
 use crate::{clock::Clock, device::Device, digest::Transcript, memory::GuestMemory, vcpu::Vcpu};
@@ -98,6 +98,7 @@ impl MachineBuilder {
             fabric: self.fabric,
             clock: self.clock,
             images: self.images,
+            image_digests: OnceLock::new(),
             properties: self.properties,
             types: self.types,
             state,

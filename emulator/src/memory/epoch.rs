@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, GuestMemory, PAGE_LEN, PageFlags};
+use super::{Change, GuestMemory, PAGE_LEN, PageFlags, PageSet, written::Written};
 
 /// The old content of pages by page number; `None` for a page that was all zero.
 pub type Preserved = BTreeMap<usize, Option<Box<[u8]>>>;
@@ -15,8 +15,12 @@ pub type Preserved = BTreeMap<usize, Option<Box<[u8]>>>;
 #[derive(Debug, Default)]
 pub(super) struct Epoch {
     preserving: bool,
-    dirty: Vec<usize>,
+    pub(super) dirty: Vec<usize>,
     preserved: Preserved,
+    /// What the present mark wants to know.
+    pub(super) written: Option<Written>,
+    /// Pages in `dirty` whose next write comes here again, for the mark alone.
+    pub(super) noted: PageSet,
 }
 
 impl GuestMemory {
@@ -29,6 +33,7 @@ impl GuestMemory {
         for page in epoch.dirty.drain(..) {
             self.remove(page, PageFlags::DIRTY | PageFlags::TAGGED);
         }
+        epoch.noted.clear();
         epoch.preserving = preserve;
         self.changes.borrow_mut().push(Change::RevokedAll);
         std::mem::take(&mut epoch.preserved)
@@ -72,6 +77,12 @@ impl GuestMemory {
     /// Notes the first write to a page in this epoch.
     pub(super) fn preserve(&self, page: usize) {
         let mut epoch = self.epoch.borrow_mut();
+        if let Some(written) = &mut epoch.written {
+            written.pages.insert(page);
+        }
+        if epoch.noted.remove(page) {
+            return;
+        }
         epoch.dirty.push(page);
         if epoch.preserving {
             let touched = self.page_flags(page).contains(PageFlags::TOUCHED);

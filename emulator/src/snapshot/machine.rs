@@ -10,7 +10,7 @@ use vmstate::container::{ExternalFile, MachineName, Position as FilePosition};
 
 use super::chain::Chain;
 use super::error::SnapshotError;
-use super::save::{Caption, LoadOptions, SaveOptions, check_external_files, load, save};
+use super::save::{Caption, LoadOptions, SaveOptions, Written, check_external_files, load, write};
 use crate::clock::Position;
 use crate::machine::board::Config;
 use crate::machine::{Image, Machine};
@@ -24,16 +24,30 @@ const APPEND: &str = "append";
 /// The property that holds the CPU model with its switches.
 pub const CPU: &str = "cpu";
 
-/// Saves a machine that was built from `config`.
+/// Saves a machine that was built from `config`: between slices, running or not.
 ///
 /// # Errors
-/// As [`save`]; whatever stood at `path` is untouched then.
+/// As [`write_machine`]; a failed sync. Whatever stood at `path` is untouched then.
 pub fn save_machine(
     machine: &Machine,
     config: &Config,
     path: &Path,
     options: SaveOptions<'_>,
 ) -> Result<(), SnapshotError> {
+    write_machine(machine, config, path, options)?.commit()
+}
+
+/// Writes a machine that was built from `config` to a temporary file; [`Written::commit`] syncs it
+/// and puts it in place.
+///
+/// # Errors
+/// As [`write`]; whatever stood at `path` is untouched then.
+pub fn write_machine<'m>(
+    machine: &'m Machine,
+    config: &Config,
+    path: &Path,
+    options: SaveOptions<'_>,
+) -> Result<Written<'m>, SnapshotError> {
     let (name, version) = machine.name().split_once('@').unwrap_or((machine.name(), ""));
     let Position { steps, idle_ns, sequence } = machine.position();
     let properties = [
@@ -54,7 +68,7 @@ pub fn save_machine(
             .collect(),
     };
     let version_of = |_: &str, type_name: &str| machine.version_of(type_name);
-    save(path, &caption, &machine.instances(), &version_of, machine.memory(), options)
+    write(path, &caption, &machine.instances(), &version_of, machine.memory(), options)
 }
 
 /// Loads a snapshot into a machine of the same type, version, shape and images. On an error the
@@ -125,7 +139,7 @@ pub fn config_of(chain: &Chain) -> Result<Config, SnapshotError> {
 
 /// The images of a machine, with the files they came from.
 pub(super) fn external_files(machine: &Machine, config: &Config) -> Vec<ExternalFile> {
-    let describe = |image: &Image| {
+    let describe = |(image, digest): (&Image, &[u8; 32])| {
         let file = match image.name.as_str() {
             name if name.starts_with("firmware") => config.bios.as_ref(),
             name if name.starts_with("kernel") => config.kernel.as_ref(),
@@ -137,8 +151,8 @@ pub(super) fn external_files(machine: &Machine, config: &Config) -> Vec<External
             role: image.name.clone(),
             name: file.map_or_else(String::new, |path| path.display().to_string()),
             length: image.bytes.len() as u64,
-            blake3: *blake3::hash(&image.bytes).as_bytes(),
+            blake3: *digest,
         }
     };
-    machine.images().iter().map(describe).collect()
+    machine.images().iter().zip(machine.image_digests()).map(describe).collect()
 }

@@ -8,11 +8,11 @@
 
 use vmstate::container::{PAGE_LEN, PageKind, PageMap, SnapshotBuilder};
 
-use super::chain::{Chain, Piece, PieceSource};
+use super::chain::{Chain, Piece, PieceSource, container_error};
 use super::error::SnapshotError;
 use super::pages::{ChainPages, PAGE, RamBody, ReadPage};
 use super::ram_base_property;
-use crate::memory::{FilePages, GuestMemory, PAGE_BYTES, PageFlags, Region};
+use crate::memory::{FilePages, GuestMemory, PAGE_BYTES, PageFlags, PageSet, Region};
 
 /// The name of the raw section of the `index`-th stretch of RAM.
 pub(super) fn section_name(index: usize) -> String {
@@ -46,18 +46,31 @@ impl<'m> RegionPages<'m> {
     }
 
     /// The pages of a full snapshot.
-    fn full_map(&mut self) -> Result<PageMap, SnapshotError> {
+    fn full_map(&self) -> PageMap {
         let mut map = PageMap::new(PAGE_LEN);
-        let mut page = [0; PAGE];
-        for number in 0..self.page_count() {
-            if self.is_touched(number) {
-                self.read_page(number, &mut page)?;
-                if !is_zero(&page) {
-                    map.push(number, PageKind::Data);
-                }
+        for (number, page) in (0..self.page_count()).zip(self.region.first_page..) {
+            if !self.memory.is_zero(page) {
+                map.push(number, PageKind::Data);
             }
         }
-        Ok(map)
+        map
+    }
+
+    /// The pages of a snapshot that rests on the one since which `written` was written.
+    fn written_map(&self, written: &PageSet) -> PageMap {
+        let mut map = PageMap::new(PAGE_LEN);
+        let first = self.region.first_page;
+        let mut next = written.next(first);
+        while let Some(page) = next {
+            let number = (page - first) as u64;
+            if number >= self.page_count() {
+                break;
+            }
+            let kind = if self.memory.is_zero(page) { PageKind::Zero } else { PageKind::Data };
+            map.push(number, kind);
+            next = written.next(page + 1);
+        }
+        map
     }
 
     /// The pages that differ from what `base` holds.
@@ -99,15 +112,23 @@ pub(super) fn declare<'m>(
     builder: &mut SnapshotBuilder,
 ) -> Result<Vec<DeclaredRam<'m>>, SnapshotError> {
     let mut declared = Vec::new();
+    // What was written since the base was saved or loaded here need not be compared with it.
+    let written = match base {
+        None => None,
+        Some(chain) => memory.written_since(&fingerprint(chain)?),
+    };
     for (index, region) in memory.regions().iter().enumerate() {
         let section = section_name(index);
         let mut pages = RegionPages { memory, region: *region };
         let map = match base {
-            None => pages.full_map()?,
+            None => pages.full_map(),
             Some(chain) => {
-                let mut old = ChainPages::new(chain, &section)?;
-                check_length(chain, &section, old.page_count(), region)?;
-                pages.map_since(&mut old)?
+                let raw = chain.layers()[0].raw(&section)?;
+                check_length(chain, &section, raw.logical_len / PAGE_BYTES, region)?;
+                match &written {
+                    Some(written) => pages.written_map(written),
+                    None => pages.map_since(&mut ChainPages::new(chain, &section)?)?,
+                }
             }
         };
         let mut body = RamBody::plain(section.clone(), pages.page_count(), map);
@@ -119,6 +140,12 @@ pub(super) fn declare<'m>(
         declared.push(DeclaredRam { body, pages });
     }
     Ok(declared)
+}
+
+/// The fingerprint of the newest file of a chain.
+pub(super) fn fingerprint(chain: &Chain) -> Result<[u8; 32], SnapshotError> {
+    let newest = &chain.layers()[0];
+    newest.snapshot().fingerprint().map_err(container_error(newest.path()))
 }
 
 fn check_length(

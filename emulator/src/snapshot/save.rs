@@ -40,20 +40,42 @@ pub struct SaveOptions<'a> {
 /// The build that writes snapshots.
 pub const PRODUCER: &str = concat!("emulator ", env!("CARGO_PKG_VERSION"));
 
-/// Saves a machine. `version_of` chooses by path and type name the version in which an instance's state
-/// is written, for machine versions; `None` means the newest.
+/// A snapshot that is written under a temporary name and not yet in its place.
+#[derive(Debug)]
+pub struct Written<'m> {
+    file: AtomicFile,
+    fingerprint: [u8; 32],
+    memory: &'m GuestMemory,
+}
+
+impl Written<'_> {
+    /// Syncs the file to disk and puts it in place. From now on the machine's memory knows what is
+    /// written since, so that the next snapshot that rests on this one is quick.
+    ///
+    /// # Errors
+    /// A failed sync or rename: whatever stood there is untouched.
+    pub fn commit(self) -> Result<(), SnapshotError> {
+        self.file.commit()?;
+        self.memory.mark_written(self.fingerprint);
+        Ok(())
+    }
+}
+
+/// Writes a machine to a temporary file beside `path`. `version_of` chooses by path and type name the
+/// version in which an instance's state is written, for machine versions; `None` means the newest.
+/// The machine must not run before [`Written::commit`].
 ///
 /// # Errors
 /// An instance that cannot be saved, a base that cannot be read, a failed write: whatever stood at
 /// `path` is untouched.
-pub fn save(
+pub(super) fn write<'m>(
     path: &Path,
     caption: &Caption,
     instances: &Instances<&dyn Instance>,
     version_of: &dyn Fn(&str, &str) -> Option<u32>,
-    memory: &GuestMemory,
+    memory: &'m GuestMemory,
     options: SaveOptions<'_>,
-) -> Result<(), SnapshotError> {
+) -> Result<Written<'m>, SnapshotError> {
     let mut builder = SnapshotBuilder::new(PRODUCER, caption.machine.clone(), caption.position);
     for (key, value) in &caption.properties {
         builder.property(key, value);
@@ -80,7 +102,8 @@ pub fn save(
         let (path, source) = (path.to_owned(), error.into_error());
         ReplaceError::Untouched { step: "write", path, source }
     })?;
-    Ok(file.commit()?)
+    let fingerprint = ram::fingerprint(&Chain::open_alone(file.temporary())?)?;
+    Ok(Written { file, fingerprint, memory })
 }
 
 /// How a snapshot at `path` names its parent `base`: relative to its own folder if they share it.
@@ -131,8 +154,10 @@ pub fn load(
     }
     let mut state = instances.stage(newest).map_err(refused)?;
     let ram = ram::stage(memory, chain)?;
+    let fingerprint = ram::fingerprint(chain)?;
     instances.commit(&mut state).map_err(refused)?;
     ram.commit(memory);
+    memory.mark_written(fingerprint);
     Ok(newest.header().position)
 }
 
