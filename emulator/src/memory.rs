@@ -354,7 +354,7 @@ impl GuestMemory {
         (0..PAGE_LEN / 8).step_by(8).all(|first| {
             // SAFETY: `host_page` checked the page, which is aligned and wholly in the mapping, and
             // the eight words from `first` on lie in it.
-            let words = unsafe { words.add(first).cast::<[u64; 8]>().read() };
+            let words = unsafe { words.wrapping_add(first).cast::<[u64; 8]>().read() };
             words.iter().fold(0, |all, word| all | word) == 0
         })
     }
