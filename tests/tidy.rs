@@ -3,6 +3,7 @@
 mod tidy {
     pub(crate) mod guest;
     pub(crate) mod layers;
+    pub(crate) mod listed;
     pub(crate) mod sizes;
     pub(crate) mod text;
     pub(crate) mod tree;

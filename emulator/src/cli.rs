@@ -7,12 +7,14 @@
 
 mod check;
 mod convert;
+mod completions;
 mod diff;
 mod dump;
 mod gdb;
 mod info;
 mod live;
 mod machines;
+mod manual;
 mod output;
 mod pack;
 mod query;
@@ -26,7 +28,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::machine::board::Board;
 
@@ -59,16 +61,24 @@ struct Cli {
 enum Verb {
     Check(check::Args),
     Convert(convert::Args),
+    Completions(completions::Args),
     Diff(diff::Args),
     Dump(dump::Args),
     Info(info::Args),
     Machines(machines::Args),
+    Manual(manual::Args),
     Pack(pack::Args),
     Query(query::Args),
     Schema(schema::Args),
     Snapshot(snapshot::Args),
     Timeline(timeline::Args),
     Verify(verify::Args),
+}
+
+/// The command line as clap knows it: man page, completions and the book's tests are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line of this process.
@@ -80,9 +90,11 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     let result = match verb {
         Verb::Check(args) => check::run(&args, boards, &mut output),
         Verb::Convert(args) => convert::run(&args, boards, &mut output),
+        Verb::Completions(args) => completions::run(&args, command(), &mut output),
         Verb::Diff(args) => diff::run(&args, &mut output),
         Verb::Dump(args) => dump::run(&args, &mut output),
         Verb::Info(args) => info::run(&args, &mut output),
+        Verb::Manual(args) => manual::run(&args, command(), &mut output),
         Verb::Machines(args) => machines::run(&args, boards, &mut output),
         Verb::Pack(args) => pack::run(&args, boards, &mut output),
         Verb::Query(args) => query::run(&args, boards, &mut output),
@@ -99,7 +111,7 @@ fn start_tracing(verbose: u8) {
     use tracing_subscriber::EnvFilter;
     let default = match verbose {
         0 => "warn",
-        1 => "debug",
+        1 => "warn,emulator=debug,guest=debug",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));

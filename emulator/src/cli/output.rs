@@ -85,6 +85,12 @@ impl Output {
         fmt::Write::write_fmt(self, format_args!("{line}\n")).unwrap_or_default();
     }
 
+    /// Writes a text as it is.
+    pub fn text(&mut self, text: &str) {
+        // The error, if any, is in `self.error`.
+        fmt::Write::write_str(self, text).unwrap_or_default();
+    }
+
     /// Flushes and turns a verb's end into the exit code, telling the user of an error.
     pub fn finish(mut self, result: Result<Answer, CliError>) -> ExitCode {
         let flushed = self.inner.flush();
