@@ -6,8 +6,8 @@
 //! guest's code. What a user asked for goes to standard output, everything else to standard error.
 
 mod check;
-mod convert;
 mod completions;
+mod convert;
 mod diff;
 mod dump;
 mod gdb;
