@@ -105,3 +105,15 @@ fn every_chapter_stands_in_the_summary_and_no_link_is_dead() {
     }
     assert!(dead.is_empty(), "dead links:\n{}", dead.join("\n"));
 }
+
+#[test]
+fn every_module_of_the_library_stands_in_the_chapter_on_architecture() {
+    let chapter = chapter("architecture.md");
+    let library = std::fs::read_to_string(tree::root().join("emulator/src/lib.rs")).expect("text");
+    let modules = library.lines().filter_map(|line| line.strip_prefix("pub mod "));
+    let rows: Vec<_> = chapter.lines().filter(|line| line.starts_with("| `")).collect();
+    for module in modules.map(|module| module.trim_end_matches(';')) {
+        let known = rows.iter().any(|row| row.contains(&format!("`{module}`")));
+        assert!(known, "`{module}` is not in the table of docs/src/architecture.md");
+    }
+}

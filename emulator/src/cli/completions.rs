@@ -27,3 +27,23 @@ pub(super) fn run(
     out.text(&String::from_utf8_lossy(&script));
     Ok(Answer::Yes)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_shell_completes_every_verb() {
+        for shell in Shell::value_variants() {
+            let mut command = crate::cli::command();
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, "emulator", &mut script);
+            let script = String::from_utf8(script).expect("a script is text");
+            for verb in crate::cli::command().get_subcommands() {
+                assert!(script.contains(verb.get_name()), "{shell} lacks {}", verb.get_name());
+            }
+        }
+    }
+}

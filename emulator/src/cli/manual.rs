@@ -67,3 +67,31 @@ fn pages(command: clap::Command) -> Result<Vec<(String, Vec<u8>)>, CliError> {
     found.sort();
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page_with_its_options_and_the_first_one_the_exit_codes() {
+        let mut command = crate::cli::command();
+        command.build();
+        let verbs: Vec<_> =
+            command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        let pages = pages(command).expect("a page is text");
+        let page = |name: &str| {
+            let found = pages.iter().find(|(file, _)| file == name);
+            let (_, page) = found.unwrap_or_else(|| panic!("there is no {name}"));
+            String::from_utf8_lossy(page).replace("\\-", "-")
+        };
+        let whole = page("emulator.1");
+        for text in [".TH emulator 1", "--record", "--until", "Exit codes of a run", "signal N"] {
+            assert!(whole.contains(text), "`{text}` is not on the page:\n{whole}");
+        }
+        for verb in verbs.iter().filter(|verb| *verb != "help") {
+            let page = page(&format!("emulator-{verb}.1"));
+            assert!(page.contains("NAME") && page.contains("SYNOPSIS"), "{verb}:\n{page}");
+        }
+        assert!(page("emulator-snapshot-verify.1").contains("--json"));
+    }
+}

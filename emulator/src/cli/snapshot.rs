@@ -29,6 +29,9 @@ enum Work {
     Verify {
         /// The snapshot.
         file: PathBuf,
+        /// As JSON, for scripts: an array of objects, one for each file.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -42,19 +45,27 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
             flatten(&Chain::open(file)?, output, *compress)?;
             Ok(Answer::Yes)
         }
-        Work::Verify { file } => {
-            let chain = Chain::open(file)?;
-            let mut answer = Answer::Yes;
-            for layer in chain.layers() {
-                match layer.snapshot().verify() {
-                    Ok(()) => out.line(format_args!("{}: whole", layer.path().display())),
-                    Err(error) => {
-                        answer = Answer::No;
-                        out.line(format_args!("{}: {error}", layer.path().display()));
-                    }
-                }
-            }
-            Ok(answer)
+        Work::Verify { file, json } => verify(&Chain::open(file)?, *json, out),
+    }
+}
+
+fn verify(chain: &Chain, json: bool, out: &mut Output) -> Result<Answer, CliError> {
+    let mut answer = Answer::Yes;
+    let mut reports = Vec::new();
+    for layer in chain.layers() {
+        let damage = layer.snapshot().verify().err().map(|error| error.to_string());
+        if damage.is_some() {
+            answer = Answer::No;
+        }
+        if json {
+            reports.push(serde_json::json!({"file": layer.path(), "damage": damage}));
+        } else {
+            let said = damage.as_deref().unwrap_or("whole");
+            out.line(format_args!("{}: {said}", layer.path().display()));
         }
     }
+    if json {
+        out.line(format_args!("{}", serde_json::Value::Array(reports)));
+    }
+    Ok(answer)
 }
