@@ -41,13 +41,12 @@ pub enum PictureError {
     Journal(#[from] JournalError),
     /// The stretch asked for is empty.
     #[error(
-        "there is nothing from {from} ns to {to} ns of virtual time: --from must lie before --to"
+        "there is nothing to draw behind instruction {steps}: --from must lie before --to and \
+         before the recording's end"
     )]
     Empty {
-        /// Its beginning.
-        from: u64,
-        /// Its end.
-        to: u64,
+        /// Steps at its beginning.
+        steps: u64,
     },
 }
 

@@ -64,12 +64,19 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
     Ok(Answer::Yes)
 }
 
-/// Whether a file begins as recordings do.
+/// Whether a file begins as recordings do; if not, it begins as snapshots do.
+///
+/// # Errors
+/// A file that is neither.
 pub(super) fn is_recording(path: &Path) -> Result<bool, CliError> {
     let mut magic = Vec::new();
     File::open(path)
         .and_then(|file| file.take(8).read_to_end(&mut magic))
         .map_err(|source| SnapshotError::Io { path: path.to_owned(), source })?;
+    if magic != journal::MAGIC && magic != vmstate::container::MAGIC {
+        let why = "this is neither a snapshot nor a recording: it begins as none of them does";
+        return Err(CliError::File { path: path.display().to_string(), why: why.to_owned() });
+    }
     Ok(magic == journal::MAGIC)
 }
 

@@ -53,6 +53,22 @@ pub enum CliError {
     },
 }
 
+/// What went wrong with what it comes from, as one line.
+pub(super) fn explain(error: &CliError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Many messages hold their cause already.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 impl CliError {
     /// A container's error with its file.
     pub(super) fn container(path: &std::path::Path, source: ContainerError) -> Self {
@@ -104,7 +120,7 @@ impl Output {
                 ExitCode::from(2)
             }
             (Err(error), None) => {
-                eprintln!("error: {error}");
+                eprintln!("error: {}", explain(&error));
                 ExitCode::from(2)
             }
             (Ok(Answer::Yes), None) => ExitCode::SUCCESS,

@@ -173,7 +173,7 @@ pub(super) fn run(args: &Args, boards: &[&dyn Board]) -> ExitCode {
     match try_run(args, boards) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", super::output::explain(&error));
             ExitCode::from(2)
         }
     }

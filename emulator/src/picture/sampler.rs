@@ -76,7 +76,7 @@ pub fn sample(
         samples.push(counters.since(&before, &machine, &mut modes));
     }
     if samples.is_empty() {
-        return Err(PictureError::Empty { from: from.time_ns, to: from.time_ns });
+        return Err(PictureError::Empty { steps: from.steps });
     }
     let (ending, divergence) = match ending {
         Ended::Limit => ("goes on behind this picture".to_owned(), None),
