@@ -340,7 +340,7 @@ impl Machine {
         let until_steps = until.steps.max(position.steps + 1);
         let end = self.horizon_steps().min(door.horizon(self.moment())).min(until_steps);
         let cursor = self.state.schedule.cursor();
-        let budget = (end - position.steps).min(self.state.schedule.quantum_left);
+        let budget = (end - position.steps).min(self.state.schedule.steps_left());
         debug_assert!(budget > 0, "something is due at {position:?} and has not been settled");
         let hart = &mut self.harts[cursor];
         let mut bus = FabricBus {

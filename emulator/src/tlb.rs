@@ -81,9 +81,31 @@ impl Entry {
     }
 }
 
+/// Base registers that a recent page is kept for, by kind of access.
+pub const BASES: usize = 64;
+
+/// The page that an access through some base register last went to; translated code knows the
+/// layout and fills it from an entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// Page address, or [`INVALID`].
+    pub tag: u64,
+    /// Host address minus guest virtual address, wrapping.
+    pub addend: u64,
+}
+
+impl Recent {
+    const NONE: Self = Self { tag: INVALID, addend: 0 };
+}
+
 /// The table.
 #[repr(C)]
 pub struct Tlb {
+    /// `recent[c][0][r]` for loads and `recent[c][1][r]` for stores through base register `r` (of
+    /// those with equal low bits, the last one) in context `c`. Each is a copy of an entry that was
+    /// there, and goes with what it maps.
+    pub recent: [[[Recent; BASES]; 2]; CONTEXTS],
     /// `contexts[c][i]`: entry `i` of context `c`.
     pub contexts: [[Entry; ENTRIES]; CONTEXTS],
     /// Whether a context holds anything, so that flushing an empty one is free.
@@ -100,7 +122,12 @@ impl std::fmt::Debug for Tlb {
 
 impl Default for Tlb {
     fn default() -> Self {
-        Self { contexts: [[Entry::EMPTY; ENTRIES]; CONTEXTS], used: [false; CONTEXTS], misses: 0 }
+        Self {
+            recent: [[[Recent::NONE; BASES]; 2]; CONTEXTS],
+            contexts: [[Entry::EMPTY; ENTRIES]; CONTEXTS],
+            used: [false; CONTEXTS],
+            misses: 0,
+        }
     }
 }
 
@@ -219,6 +246,7 @@ impl Tlb {
     pub fn flush_context(&mut self, context: usize) {
         if std::mem::take(&mut self.used[context]) {
             self.contexts[context].fill(Entry::EMPTY);
+            self.recent[context] = [[Recent::NONE; BASES]; 2];
         }
     }
 
@@ -231,6 +259,11 @@ impl Tlb {
 
     /// Drops what maps the `bytes` bytes at virtual `addr` (whole pages), in every context.
     pub fn flush_range(&mut self, addr: u64, bytes: u64) {
+        for recent in self.recents([0, 1]) {
+            if recent.tag.wrapping_sub(addr & PAGE_MASK) < bytes {
+                *recent = Recent::NONE;
+            }
+        }
         if bytes <= PAGE_BYTES {
             for context in &mut self.contexts {
                 let entry = &mut context[index_of(addr)];
@@ -250,11 +283,29 @@ impl Tlb {
     /// Drops all write tags, or those for one RAM page.
     pub fn revoke(&mut self, memory: &GuestMemory, page: Option<usize>) {
         let host = page.map(|page| memory.host_page(page).expose_provenance() as u64);
+        for recent in self.recents([1]) {
+            if host.is_none_or(|host| recent.tag.wrapping_add(recent.addend) == host) {
+                *recent = Recent::NONE;
+            }
+        }
         for entry in self.occupied() {
             if host.is_none_or(|host| entry.write_tag.wrapping_add(entry.addend) == host) {
                 entry.write_tag = INVALID;
             }
         }
+    }
+
+    /// What is kept for base registers in contexts in use: 0 for loads, 1 for stores.
+    fn recents<const KINDS: usize>(
+        &mut self,
+        kinds: [usize; KINDS],
+    ) -> impl Iterator<Item = &mut Recent> {
+        let used = self.used;
+        let contexts = self.recent.iter_mut().zip(used).filter(|(_, used)| *used);
+        contexts
+            .flat_map(|(recent, _)| recent.iter_mut().enumerate())
+            .filter(move |(kind, _)| kinds.contains(kind))
+            .flat_map(|(_, recent)| recent)
     }
 
     /// Entries in use.

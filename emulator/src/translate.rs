@@ -10,7 +10,7 @@
 //! | part | question it answers |
 //! |---|---|
 //! | [`engine`] | which tier runs the next stretch |
-//! | [`plan`], [`usage`] | what belongs into a region, where it asks for budget, what it reads |
+//! | [`plan`], [`usage`], [`bases`] | what belongs into a region, where it asks for budget, what it reads, how it finds memory |
 //! | [`emission`], [`instructions`], [`floating`] | what code the semantics become |
 //! | [`host`], [`shims`], [`arena`] | how code is made, entered, called back from, and stored |
 //! | [`code`], [`jumps`], [`heat`] | what code exists, how it is linked, what is hot |
@@ -31,6 +31,7 @@
 
 mod arena;
 mod background;
+mod bases;
 mod callbacks;
 mod code;
 mod config;

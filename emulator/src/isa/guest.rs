@@ -90,6 +90,10 @@ pub trait Guest: Send + Sized + 'static {
     /// nothing that a guest sees.
     fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize>;
 
+    /// Whether control ever went to `offset` of RAM page `page`, as far as is known. A hint: what was
+    /// never entered is not worth translating.
+    fn was_entered(&self, page: usize, offset: usize) -> bool;
+
     /// Decodes the instruction at `pc` from the bytes up to the end of its page. `None` when it is
     /// cut off there.
     fn decode(bytes: &[u8], pc: u64, mode: u64) -> Option<Decoded<Self::Instruction>>;

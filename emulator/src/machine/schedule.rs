@@ -1,4 +1,5 @@
-//! Whose turn it is: round robin with a fixed quantum, decided from state alone.
+//! Whose turn it is: round robin with a fixed quantum, decided from state alone. The turn of a hart
+//! that is alone never ends, so its slices are as long as timers allow.
 
 use vmstate::VmState;
 
@@ -59,9 +60,16 @@ impl Schedule {
         self.cursor as usize
     }
 
+    /// Steps that the hart whose turn it is may take.
+    pub(super) fn steps_left(&self) -> u64 {
+        if self.harts == 1 { u64::MAX } else { self.quantum_left }
+    }
+
     /// The hart whose turn it is took steps.
     pub(super) fn took(&mut self, steps: u64) {
-        self.quantum_left -= steps;
+        if self.harts > 1 {
+            self.quantum_left -= steps;
+        }
         let cursor = self.cursor();
         self.hart_steps[cursor] += steps;
     }
@@ -84,6 +92,15 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_turn_of_a_hart_that_is_alone_never_ends() {
+        let mut schedule = Schedule::new(1, 10);
+        schedule.took(1 << 40);
+        schedule.settle(|_| false);
+        assert_eq!((schedule.cursor, schedule.quantum_left), (0, 10));
+        assert_eq!((schedule.steps_left(), schedule.hart_steps[0]), (u64::MAX, 1 << 40));
+    }
 
     #[test]
     fn turns_go_round_and_pass_over_harts_that_wait() {

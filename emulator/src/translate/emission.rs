@@ -1,8 +1,10 @@
 //! One region as a Cranelift function.
 //!
-//! Registers are written through: every write goes to the processor's memory as well as to an SSA
-//! variable, and reads use the variable over the whole region. So memory is always exact, leaving
-//! needs nothing but a pc, and values stay in host registers around loops.
+//! Registers are SSA variables over the whole region, so values stay in host registers around loops.
+//! A write also goes to the processor's memory, but late: right in front of the next place where
+//! the region may be left or entered (an access, a call that may change the mode, the end of the
+//! block). So memory is exact wherever anyone can look, leaving needs nothing but a pc, and what is
+//! overwritten in between is never stored.
 //!
 //! The count of steps left is a variable too; a block subtracts its whole length when it begins.
 //! An access that cannot be served inline calls Rust; when that refuses as well (a device, a fault,
@@ -11,6 +13,7 @@
 //! registers after their last access, nothing of it has happened yet.
 
 use super::{
+    bases::{self, Way},
     exit::{Exit, Site},
     host::{region_signature, shim_signature},
     jumps,
@@ -21,7 +24,7 @@ use crate::isa::{
     emit::{Flow, Register},
     guest::{FloatMode, Guest, Layout},
 };
-use crate::tlb::{ENTRIES, Entry, Tlb};
+use crate::tlb::{BASES, ENTRIES, Entry, Recent, Tlb};
 use cranelift_codegen::ir::{
     self, AliasRegionData, InstBuilder, MemFlagsData, SigRef, Type, Value,
     condcodes::IntCC,
@@ -42,6 +45,8 @@ pub(super) enum Operand {
     Double(Value),
     /// A binary32 whose guest form has all ones above it.
     Single(Value),
+    /// An integer plus a constant, not yet added: addresses.
+    Sum(Value, i32),
 }
 
 /// Memory flags; disjoint kinds of memory do not alias.
@@ -65,6 +70,10 @@ pub(super) struct Emission<'a, 'f> {
     pub(super) host_fuses: bool,
     /// Offset of the context of the TLB that the mode uses.
     pub(super) tlb: usize,
+    /// Offset of its recent pages.
+    pub(super) recent: usize,
+    /// How the accesses of the block being emitted find memory, next one last.
+    pub(super) ways: Vec<Way>,
     pub(super) processor: Value,
     pub(super) shim: SigRef,
     /// Where the common way out starts.
@@ -81,6 +90,10 @@ pub(super) struct Emission<'a, 'f> {
     variables: Vec<Variable>,
     /// What each register holds, when that is known better than by its variable.
     known: Vec<Option<Operand>>,
+    /// Registers whose value memory does not have yet, one bit each.
+    dirty: u128,
+    /// How many low bits of a value can be set, where that is known to be fewer than all.
+    pub(super) widths: BTreeMap<Value, u32>,
     entries: BTreeMap<u64, ir::Block>,
     /// Address of the exit slots and what each is for.
     slots: u64,
@@ -127,14 +140,16 @@ pub(super) fn emit_region<G: Guest>(
     builder.ins().jump(entries[&plan.entry], &[]);
     let refused = builder.create_block();
     builder.set_cold_block(refused);
+    let context = G::tlb_context(plan.mode);
+    let mut ways = bases::ways::<G>(plan);
     let mut emission = Emission {
         layout,
         memories,
         float_mode: G::float_mode(plan.mode),
         host_fuses,
-        tlb: layout.tlb
-            + offset_of!(Tlb, contexts)
-            + G::tlb_context(plan.mode) * size_of::<[Entry; ENTRIES]>(),
+        tlb: layout.tlb + offset_of!(Tlb, contexts) + context * size_of::<[Entry; ENTRIES]>(),
+        recent: layout.tlb + offset_of!(Tlb, recent) + context * size_of::<[[Recent; BASES]; 2]>(),
+        ways: Vec::new(),
         processor,
         shim: builder.import_signature(shim_signature()),
         region: builder.import_signature(region_signature()),
@@ -146,6 +161,8 @@ pub(super) fn emit_region<G: Guest>(
         unpaged: G::is_unpaged(plan.mode),
         left,
         known: vec![None; variables.len()],
+        dirty: 0,
+        widths: BTreeMap::new(),
         variables,
         entries,
         slots,
@@ -153,7 +170,10 @@ pub(super) fn emit_region<G: Guest>(
         builder,
     };
     for (start, block) in &plan.blocks {
+        emission.ways = ways.remove(start).unwrap_or_default();
+        emission.ways.reverse();
         emission.block::<G>(*start, block);
+        debug_assert!(emission.ways.is_empty(), "each access has taken its way");
     }
     emission.way_out();
     debug_assert_eq!(emission.mode, plan.mode);
@@ -193,6 +213,7 @@ impl Emission<'_, '_> {
                 match never {}
             }
             if self.mode_may_change && !ended {
+                self.flush();
                 self.leave_if_told();
             }
         }
@@ -245,6 +266,7 @@ impl Emission<'_, '_> {
 
     /// Goes on at a known pc: inside the region, through a linked exit, or by look-up.
     pub(super) fn goto(&mut self, target: u64) {
+        self.flush();
         if let Some(&block) = self.entries.get(&target) {
             self.builder.ins().jump(block, &[]);
         } else if self.unpaged || target & !(crate::memory::PAGE_BYTES - 1) == self.page {
@@ -269,6 +291,7 @@ impl Emission<'_, '_> {
 
     /// Goes on at a computed pc, through the jump table.
     pub(super) fn goto_value(&mut self, pc: Value) {
+        self.flush();
         let table = self.load_frame(offset_of!(Frame, jumps));
         let scaled = self.builder.ins().ishl_imm_u(pc, jumps::SHIFT);
         let index = self.builder.ins().band_imm_u(scaled, jumps::MASK.cast_signed());
@@ -327,14 +350,26 @@ impl Emission<'_, '_> {
             self.integer(operand)
         };
         self.builder.def_var(self.variables[index], value);
-        let at = offset((self.layout.register)(register));
-        self.builder.ins().store(self.memories.registers, value, self.processor, at);
+        self.dirty |= 1 << register;
         self.known[index] = Some(match operand {
             Operand::Integer(_) if self.layout.floats().contains(&register) => {
                 Operand::Double(value)
             }
+            Operand::Sum(..) => Operand::Integer(value),
             other => other,
         });
+    }
+
+    /// Stores what memory does not have yet.
+    pub(super) fn flush(&mut self) {
+        while self.dirty != 0 {
+            let index = self.dirty.trailing_zeros() as usize;
+            self.dirty &= self.dirty - 1;
+            let value = self.builder.use_var(self.variables[index]);
+            let register = Register::try_from(index).expect("at most 128");
+            let at = offset((self.layout.register)(register));
+            self.builder.ins().store(self.memories.registers, value, self.processor, at);
+        }
     }
 
     fn cast(&mut self, kind: Type, value: Value) -> Value {
@@ -346,6 +381,9 @@ impl Emission<'_, '_> {
         match operand {
             Operand::Constant(bits) => self.builder.ins().iconst(I64, bits.cast_signed()),
             Operand::Integer(value) => value,
+            Operand::Sum(value, constant) => {
+                self.builder.ins().iadd_imm_s(value, i64::from(constant))
+            }
             Operand::Double(value) => self.cast(I64, value),
             Operand::Single(value) => {
                 let bits = self.cast(I32, value);

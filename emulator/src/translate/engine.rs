@@ -259,7 +259,7 @@ impl<G: Guest> Engine<G> {
             None if hot && self.pending.len() < MOST_PENDING => {}
             None => return None,
         }
-        self.translate(memory, key);
+        self.translate(guest, memory, key);
         // Marking the page as code may have revoked write tags, and compiling may be done.
         self.attend(guest, memory);
         match self.code.get(&key) {
@@ -269,11 +269,12 @@ impl<G: Guest> Engine<G> {
     }
 
     /// Hands the region at `key` to the compiler.
-    fn translate(&mut self, memory: &GuestMemory, key: Key) {
+    fn translate(&mut self, guest: &G, memory: &GuestMemory, key: Key) {
         let mut bytes = [0; 1 << PAGE_SHIFT];
         let base = memory.address_of(key.page);
         memory.read(base, &mut bytes).expect("a page of RAM can be read");
-        let Some(plan) = Plan::new::<G>(&bytes, key.pc, key.mode) else {
+        let was_entered = |offset| guest.was_entered(key.page, offset);
+        let Some(plan) = Plan::new::<G>(&bytes, key.pc, key.mode, was_entered) else {
             // What was looked at must be watched, too: other bytes may be fit.
             let offset = key.pc % PAGE_BYTES;
             memory.mark_code(key.page, offset..PAGE_BYTES.min(offset + 16));

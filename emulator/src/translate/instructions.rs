@@ -1,16 +1,18 @@
 //! The emitter that semantics are run on to make code.
 
 use super::{
+    bases::Way,
     emission::{Emission, Operand, offset},
     exit::pack_access,
 };
 use crate::{
+    bus::Width,
     frame::Frame,
     isa::emit::{Access, Binary, Condition, Emitter, HostFloat, Register, Unary},
     tlb,
 };
 use cranelift_codegen::ir::{
-    BlockArg, Endianness, InstBuilder, Value,
+    Block, BlockArg, Endianness, InstBuilder, Value,
     condcodes::IntCC,
     types::{I8, I16, I32, I64},
 };
@@ -58,15 +60,45 @@ impl Emitter for Emission<'_, '_> {
             | (Binary::Add | Binary::Or | Binary::Xor, Operand::Constant(0), other) => {
                 return other;
             }
+            (Binary::Add, a, Operand::Constant(b)) | (Binary::Add, Operand::Constant(b), a) => {
+                if let Some(sum) = self.sum(a, b.cast_signed()) {
+                    return sum;
+                }
+            }
             _ => {}
         }
+        let shrunk = match (operation, b) {
+            (Binary::ShiftRight, Operand::Constant(amount)) => {
+                Some(self.width(a).saturating_sub((amount & 63) as u32))
+            }
+            (Binary::And, Operand::Constant(mask)) => Some(64 - mask.leading_zeros()),
+            _ => None,
+        };
         let (a, b) = (self.integer(a), self.integer(b));
-        Operand::Integer(self.compute(operation, a, b))
+        let value = self.compute(operation, a, b);
+        if let Some(width) = shrunk {
+            self.widths.insert(value, width);
+        }
+        Operand::Integer(value)
     }
 
     fn unary(&mut self, operation: Unary, a: Operand) -> Operand {
         if let Operand::Constant(a) = a {
             return Operand::Constant(operation.eval(a));
+        }
+        let width = self.width(a);
+        let extended = match operation {
+            Unary::ZeroExtend8 => Some(8),
+            Unary::ZeroExtend16 => Some(16),
+            Unary::ZeroExtend32 => Some(32),
+            // Without its sign bit it stays what it is.
+            Unary::SignExtend8 => Some(7),
+            Unary::SignExtend16 => Some(15),
+            Unary::SignExtend32 => Some(31),
+            _ => None,
+        };
+        if extended.is_some_and(|bits| width <= bits) {
+            return a;
         }
         let a = self.integer(a);
         let extend = |this: &mut Self, bits, signed| {
@@ -77,7 +109,7 @@ impl Emitter for Emission<'_, '_> {
                 this.builder.ins().uextend(I64, narrow)
             }
         };
-        Operand::Integer(match operation {
+        let value = match operation {
             Unary::SignExtend8 => extend(self, I8, true),
             Unary::SignExtend16 => extend(self, I16, true),
             Unary::SignExtend32 => extend(self, I32, true),
@@ -89,7 +121,11 @@ impl Emitter for Emission<'_, '_> {
             Unary::TrailingZeros => self.builder.ins().ctz(a),
             Unary::Ones => self.builder.ins().popcnt(a),
             Unary::ReverseBytes => self.builder.ins().bswap(a),
-        })
+        };
+        if let Some(bits @ (8 | 16 | 32)) = extended {
+            self.widths.insert(value, bits);
+        }
+        Operand::Integer(value)
     }
 
     fn compare(&mut self, condition: Condition, a: Operand, b: Operand) -> Value {
@@ -112,7 +148,6 @@ impl Emitter for Emission<'_, '_> {
     }
 
     fn load(&mut self, addr: Operand, access: Access) -> Result<Operand, Infallible> {
-        let addr = self.integer(addr);
         let field = if access.writes {
             offset_of!(tlb::Entry, write_tag)
         } else {
@@ -123,20 +158,27 @@ impl Emitter for Emission<'_, '_> {
         self.builder.append_block_param(done, I64);
         self.builder.ins().jump(done, &[BlockArg::Value(value)]);
         self.builder.switch_to_block(miss);
+        let addr = self.integer(addr);
         let nothing = self.builder.ins().iconst(I64, 0);
         let shim = self.load_frame(offset_of!(Frame, load_shim));
         let result = self.call_shim(shim, pack_access(access), [addr, nothing]);
         self.builder.ins().jump(done, &[BlockArg::Value(result)]);
         self.builder.switch_to_block(done);
-        Ok(Operand::Integer(self.builder.block_params(done)[0]))
+        let value = self.builder.block_params(done)[0];
+        if !access.signed && access.width != Width::Double {
+            self.widths.insert(value, 8 << access.width.bytes().trailing_zeros());
+        }
+        Ok(Operand::Integer(value))
     }
 
     fn store(&mut self, addr: Operand, access: Access, value: Operand) -> Result<(), Infallible> {
-        let (addr, value) = (self.integer(addr), self.integer(value));
-        let (host, [miss, done]) = self.look_up(addr, access, offset_of!(tlb::Entry, write_tag));
+        let value = self.integer(value);
+        let field = offset_of!(tlb::Entry, write_tag);
+        let (host, [miss, done]) = self.look_up(addr, access, field);
         self.store_host(host, access, value);
         self.builder.ins().jump(done, &[]);
         self.builder.switch_to_block(miss);
+        let addr = self.integer(addr);
         let shim = self.load_frame(offset_of!(Frame, store_shim));
         self.call_shim(shim, pack_access(access), [addr, value]);
         self.builder.ins().jump(done, &[]);
@@ -171,6 +213,7 @@ impl Emitter for Emission<'_, '_> {
     }
 
     fn branch(&mut self, condition: Value, taken: u64) {
+        self.flush();
         let next = self.site_next();
         let (taken_block, taken_leaves) = self.block_for(taken);
         let (next_block, next_leaves) = self.block_for(next);
@@ -252,27 +295,104 @@ impl Emission<'_, '_> {
         }
     }
 
-    /// Looks `addr` up in the TLB. Continues in the block of a hit with the host address; gives the
-    /// blocks for a miss and for what comes after.
+    /// How many low bits of the operand can be set.
+    fn width(&self, operand: Operand) -> u32 {
+        match operand {
+            Operand::Constant(value) => 64 - value.leading_zeros(),
+            Operand::Integer(value) => self.widths.get(&value).copied().unwrap_or(64),
+            _ => 64,
+        }
+    }
+
+    /// `a + b`, not yet added, when `b` is small.
+    fn sum(&mut self, a: Operand, b: i64) -> Option<Operand> {
+        let (base, before) = match a {
+            Operand::Sum(base, constant) => (base, i64::from(constant)),
+            other => (self.integer(other), 0),
+        };
+        let constant = i32::try_from(before.checked_add(b)?).ok()?;
+        Some(Operand::Sum(base, constant))
+    }
+
+    /// Finds where in the host's memory `addr` is. Continues in the block of a hit with the host
+    /// address, a value plus a constant; gives the blocks for a miss and for what comes after.
     fn look_up(
         &mut self,
-        addr: Value,
+        addr: Operand,
         access: Access,
         tag_field: usize,
-    ) -> (Value, [cranelift_codegen::ir::Block; 2]) {
+    ) -> ((Value, i32), [Block; 2]) {
+        // The slow path may refuse and leave.
+        self.flush();
         let bytes = access.width.bytes();
+        let (base, constant) = match addr {
+            Operand::Sum(base, constant) => (base, constant),
+            other => (self.integer(other), 0),
+        };
+        let way = self.ways.pop().expect("each access was followed");
         let ins = &mut *self.builder;
         let [hit, miss, done] = [ins.create_block(), ins.create_block(), ins.create_block()];
         ins.set_cold_block(miss);
+        let addend = ins.append_block_param(hit, I64);
         // The page of the last byte: an access that crosses into the next page misses. One that
         // must be aligned keeps its low bits instead and so misses when it is not.
-        let (last, mask) = if access.aligned || bytes == 1 {
-            (addr, tlb::PAGE_MASK | (bytes - 1))
+        let (past, mask) = if access.aligned || bytes == 1 {
+            (0, tlb::PAGE_MASK | (bytes - 1))
         } else {
-            let past = (bytes - 1).cast_signed();
-            (ins.ins().iadd_imm_s(addr, past), tlb::PAGE_MASK)
+            ((bytes - 1).cast_signed(), tlb::PAGE_MASK)
         };
+        let past = i64::from(constant) + past;
+        let last = if past == 0 { base } else { ins.ins().iadd_imm_s(base, past) };
         let page = ins.ins().band_imm_s(last, mask.cast_signed());
+        let writes = tag_field == offset_of!(tlb::Entry, write_tag);
+        let keep = match way {
+            Way::Table => None,
+            Way::Keep(base) => Some(self.recent_at(base, writes)),
+            Way::Recent(base) => {
+                let at = self.recent_at(base, writes);
+                self.look_at_recent(page, at, hit);
+                Some(at)
+            }
+        };
+        let found = self.builder.create_block();
+        if matches!(way, Way::Recent(_)) {
+            self.builder.set_cold_block(found);
+        }
+        let addr = self.integer(addr);
+        self.look_into_table((addr, page), tag_field, keep, [found, hit, miss]);
+        self.builder.switch_to_block(hit);
+        ((self.builder.ins().iadd(addend, base), constant), [miss, done])
+    }
+
+    /// Offset of what is kept for a base register.
+    fn recent_at(&self, base: Register, writes: bool) -> usize {
+        let kind = usize::from(writes) * tlb::BASES;
+        self.recent + (kind + usize::from(base) % tlb::BASES) * size_of::<tlb::Recent>()
+    }
+
+    /// Goes to `hit` when what is kept at `at` is for `page`; continues in a cold block otherwise.
+    fn look_at_recent(&mut self, page: Value, at: usize, hit: Block) {
+        let [same, other] = [self.builder.create_block(), self.builder.create_block()];
+        self.builder.set_cold_block(other);
+        let tag = self.load_at(at + offset_of!(tlb::Recent, tag), self.processor);
+        let equal = self.builder.ins().icmp(IntCC::Equal, page, tag);
+        self.builder.ins().brif(equal, same, &[], other, &[]);
+        self.builder.switch_to_block(same);
+        let addend = self.load_at(at + offset_of!(tlb::Recent, addend), self.processor);
+        self.builder.ins().jump(hit, &[BlockArg::Value(addend)]);
+        self.builder.switch_to_block(other);
+    }
+
+    /// Goes to `hit` with the addend that the TLB has for `page`, keeping it at `keep`, or to
+    /// `miss`.
+    fn look_into_table(
+        &mut self,
+        (addr, page): (Value, Value),
+        tag_field: usize,
+        keep: Option<usize>,
+        [found, hit, miss]: [Block; 3],
+    ) {
+        let ins = &mut *self.builder;
         let entry_bits = size_of::<tlb::Entry>().trailing_zeros();
         let shift = i64::from(crate::memory::PAGE_SHIFT - entry_bits);
         let low = ins.ins().ushr_imm_u(addr, shift);
@@ -281,38 +401,48 @@ impl Emission<'_, '_> {
         let entries = ((tlb::ENTRIES - 1) << entry_bits) as u64;
         let index = ins.ins().band_imm_u(mixed, entries.cast_signed());
         let entry = ins.ins().iadd(self.processor, index);
-        let at = |field| offset(self.tlb + field);
-        let tag = ins.ins().load(I64, self.memories.frame, entry, at(tag_field));
-        let same = ins.ins().icmp(IntCC::Equal, page, tag);
-        ins.ins().brif(same, hit, &[], miss, &[]);
-        ins.switch_to_block(hit);
-        let addend = offset_of!(tlb::Entry, addend);
-        let addend = ins.ins().load(I64, self.memories.frame, entry, at(addend));
-        (ins.ins().iadd(addend, addr), [miss, done])
+        let tag = self.load_at(self.tlb + tag_field, entry);
+        let same = self.builder.ins().icmp(IntCC::Equal, page, tag);
+        self.builder.ins().brif(same, found, &[], miss, &[]);
+        self.builder.switch_to_block(found);
+        let addend = self.load_at(self.tlb + offset_of!(tlb::Entry, addend), entry);
+        if let Some(at) = keep {
+            let fields =
+                [(offset_of!(tlb::Recent, tag), page), (offset_of!(tlb::Recent, addend), addend)];
+            for (field, value) in fields {
+                let at = offset(at + field);
+                self.builder.ins().store(self.memories.frame, value, self.processor, at);
+            }
+        }
+        self.builder.ins().jump(hit, &[BlockArg::Value(addend)]);
     }
 
-    fn load_host(&mut self, host: Value, access: Access) -> Value {
+    fn load_at(&mut self, field: usize, base: Value) -> Value {
+        self.builder.ins().load(I64, self.memories.frame, base, offset(field))
+    }
+
+    fn load_host(&mut self, (host, past): (Value, i32), access: Access) -> Value {
         let flags = self.guest_flags(access);
         let ins = self.builder.ins();
         match (access.width.bytes(), access.signed) {
-            (1, false) => ins.uload8(I64, flags, host, 0),
-            (1, true) => ins.sload8(I64, flags, host, 0),
-            (2, false) => ins.uload16(I64, flags, host, 0),
-            (2, true) => ins.sload16(I64, flags, host, 0),
-            (4, false) => ins.uload32(flags, host, 0),
-            (4, true) => ins.sload32(flags, host, 0),
-            _ => ins.load(I64, flags, host, 0),
+            (1, false) => ins.uload8(I64, flags, host, past),
+            (1, true) => ins.sload8(I64, flags, host, past),
+            (2, false) => ins.uload16(I64, flags, host, past),
+            (2, true) => ins.sload16(I64, flags, host, past),
+            (4, false) => ins.uload32(flags, host, past),
+            (4, true) => ins.sload32(flags, host, past),
+            _ => ins.load(I64, flags, host, past),
         }
     }
 
-    fn store_host(&mut self, host: Value, access: Access, value: Value) {
+    fn store_host(&mut self, (host, past): (Value, i32), access: Access, value: Value) {
         let flags = self.guest_flags(access);
         let ins = self.builder.ins();
         match access.width.bytes() {
-            1 => ins.istore8(flags, value, host, 0),
-            2 => ins.istore16(flags, value, host, 0),
-            4 => ins.istore32(flags, value, host, 0),
-            _ => ins.store(flags, value, host, 0),
+            1 => ins.istore8(flags, value, host, past),
+            2 => ins.istore16(flags, value, host, past),
+            4 => ins.istore32(flags, value, host, past),
+            _ => ins.store(flags, value, host, past),
         };
     }
 

@@ -1,4 +1,6 @@
-//! What a region will consist of: the blocks that are reachable from a pc inside one page.
+//! What a region will consist of: the blocks that are reachable from a pc inside one page, without
+//! those that control was never seen to jump to: most of them report errors, and compiling them
+//! would cost as much as compiling what runs.
 //!
 //! A region may loop, so it must ask whether enough of its budget is left. It asks at its entry and
 //! at loop headers only, against the longest way to the next place that asks; so between two
@@ -73,14 +75,15 @@ pub(crate) struct Plan<I> {
 }
 
 impl<I: Copy> Plan<I> {
-    /// Finds the region at `entry` in a page's bytes. `None` when the very first instruction is one
-    /// for the interpreter.
+    /// Finds the region at `entry` in a page's bytes, made of what `was_entered` (by offset). `None`
+    /// when the very first instruction is one for the interpreter.
     pub(crate) fn new<G: Guest<Instruction = I>>(
         page: &[u8],
         entry: u64,
         mode: u64,
+        was_entered: impl Fn(usize) -> bool,
     ) -> Option<Self> {
-        let (steps, leaders) = discover::<G>(page, entry, mode);
+        let (steps, leaders) = discover::<G>(page, entry, mode, was_entered);
         let mut blocks = BTreeMap::new();
         for &leader in &leaders {
             let mut run = Vec::new();
@@ -145,7 +148,12 @@ impl<I: Copy> Plan<I> {
 
 type Discovery<I> = (BTreeMap<u64, Step<I>>, BTreeSet<u64>);
 
-fn discover<G: Guest>(page: &[u8], entry: u64, mode: u64) -> Discovery<G::Instruction> {
+fn discover<G: Guest>(
+    page: &[u8],
+    entry: u64,
+    mode: u64,
+    was_entered: impl Fn(usize) -> bool,
+) -> Discovery<G::Instruction> {
     let number = entry >> PAGE_SHIFT;
     let mut steps = BTreeMap::new();
     let mut leaders = BTreeSet::from([entry]);
@@ -170,7 +178,9 @@ fn discover<G: Guest>(page: &[u8], entry: u64, mode: u64) -> Discovery<G::Instru
                 Flow::Jump { call: true, .. } | Flow::Indirect | Flow::Interpret => [None, None],
             };
             for target in targets.into_iter().flatten() {
+                let offset = usize::try_from(target % PAGE_BYTES).expect("inside a page");
                 if target >> PAGE_SHIFT == number
+                    && (target == at || steps.contains_key(&target) || was_entered(offset))
                     && leaders.len() < MOST_BLOCKS
                     && leaders.insert(target)
                 {

@@ -84,6 +84,10 @@ impl Guest for Hart {
         Self::code_page(self, memory, pc)
     }
 
+    fn was_entered(&self, page: usize, offset: usize) -> bool {
+        Self::was_entered(self, page, offset)
+    }
+
     fn decode(bytes: &[u8], pc: u64, mode: u64) -> Option<Decoded<Instruction>> {
         let features = Features::from_bits_truncate(mode >> FEATURES_SHIFT);
         let instruction = decode(bytes, features)?;

@@ -10,6 +10,7 @@
 mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use vmstate::VmState;
 
@@ -70,9 +71,16 @@ struct TableUse {
     base: u64,
     /// log2 of the bytes that one entry maps.
     shift: u32,
-    /// It is used in several places: a store to it drops everything.
+    /// It is used in several places: a store to one of the entries in use drops everything.
     ambiguous: bool,
+    /// The entries that something cached depends on, one bit each.
+    used: [u64; TABLE_WORDS],
+    /// Those of them that a fetch went through.
+    fetched: [u64; TABLE_WORDS],
 }
+
+/// Words of a bit for each entry of a page table.
+const TABLE_WORDS: usize = 8;
 
 /// A hart.
 #[repr(C)]
@@ -294,19 +302,37 @@ impl Hart {
             Change::Mailbox => return Some(SliceEnd::Attention),
             Change::RevokedReads => self.flush_translations(memory),
             Change::Table { page, offset, bytes } => {
-                let table = *self.tables.get(&page)?;
-                self.fetch_generation += 1;
-                if table.ambiguous || bytes > 64 {
-                    self.flush_paged_translations(memory);
-                    return None;
-                }
-                for entry in offset / 8..=(offset + bytes - 1) / 8 {
-                    let base = table.base.wrapping_add(entry << table.shift);
-                    self.tlb.flush_range(base, 1 << table.shift);
-                }
+                self.follow_table(memory, page, offset / 8..=(offset + bytes - 1) / 8);
             }
         }
         None
+    }
+
+    /// Entries of a page table were written: drops what depends on them. Most are new, and nothing
+    /// does.
+    fn follow_table(&mut self, memory: &GuestMemory, page: usize, entries: RangeInclusive<u64>) {
+        let Some(table) = self.tables.get_mut(&page) else { return };
+        let (base, shift, ambiguous) = (table.base, table.shift, table.ambiguous);
+        let mut dropped = Vec::new();
+        for entry in entries {
+            let (word, bit) = ((entry / 64) as usize % TABLE_WORDS, 1 << (entry % 64));
+            if table.used[word] & bit != 0 {
+                table.used[word] &= !bit;
+                dropped.push((entry, table.fetched[word] & bit != 0));
+                table.fetched[word] &= !bit;
+            }
+        }
+        if ambiguous && !dropped.is_empty() {
+            return self.flush_paged_translations(memory);
+        }
+        if table.used == [0; TABLE_WORDS] {
+            self.tables.remove(&page);
+            memory.remove_table_user(page);
+        }
+        for (entry, fetched) in dropped {
+            self.fetch_generation += u64::from(fetched);
+            self.tlb.flush_range(base.wrapping_add(entry << shift), 1 << shift);
+        }
     }
 
     /// How an access of `kind` is translated now.
@@ -362,7 +388,7 @@ impl Hart {
         if let (Some(page), Some(rights)) = (memory.page_of(physical), rights) {
             let rights = rights & mapping.rights;
             for (level, &entry) in (0..paging.levels).rev().zip(&tables[..depth]) {
-                self.depend_on(memory, entry, addr, 12 + 9 * level);
+                self.depend_on(memory, entry, addr, 12 + 9 * level, kind);
             }
             let context = self.context_of(privilege);
             let of = |right| rights.contains(right);
@@ -391,17 +417,20 @@ impl Hart {
 
     /// Notes that the TLB depends on the table that holds the entry at physical `entry`, each of
     /// whose entries maps `1 << shift` bytes, for virtual `addr`.
-    fn depend_on(&mut self, memory: &GuestMemory, entry: u64, addr: u64, shift: u32) {
+    fn depend_on(&mut self, memory: &GuestMemory, entry: u64, addr: u64, shift: u32, kind: Kind) {
         let Some(page) = memory.page_of(entry) else { return };
         let base = addr & !((1_u64 << (shift + 9)) - 1);
-        let table = TableUse { base, shift, ambiguous: false };
-        match self.tables.get_mut(&page) {
-            None => {
-                memory.add_table_user(page);
-                self.tables.insert(page, table);
-            }
-            Some(known) if (known.base, known.shift) != (base, shift) => known.ambiguous = true,
-            Some(_) => {}
+        let table = self.tables.entry(page).or_insert_with(|| {
+            memory.add_table_user(page);
+            let (used, fetched) = ([0; TABLE_WORDS], [0; TABLE_WORDS]);
+            TableUse { base, shift, ambiguous: false, used, fetched }
+        });
+        table.ambiguous |= (table.base, table.shift) != (base, shift);
+        let number = entry % PAGE_BYTES / 8;
+        let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
+        table.used[word] |= bit;
+        if kind == Kind::Fetch {
+            table.fetched[word] |= bit;
         }
     }
 
@@ -431,6 +460,11 @@ impl Hart {
         }
         let host = self.tlb.host(context, tlb::Kind::Execute, pc, 2)?;
         Some(memory.page_of_host(host))
+    }
+
+    /// Whether a block at `offset` of RAM page `page` was run, as far as that is remembered.
+    pub(super) fn was_entered(&self, page: usize, offset: usize) -> bool {
+        self.code.block_at(page, offset).is_some()
     }
 
     /// The bits of the instruction at `pc`, for `tval`.
@@ -516,8 +550,14 @@ impl Hart {
         });
         match block {
             Some(block) => {
+                let context = self.fetch_context();
+                if self.tlb.host(context, tlb::Kind::Execute, pc, 2).is_none() {
+                    // Protection ends inside the page: what holds for pc holds for nothing else.
+                    let first = code.ops(&block)[0].op;
+                    return interpreter::run_one(self, around, &first);
+                }
                 // The next round runs it, after write tags for the page are gone.
-                code.note(self.fetch_context(), pc, block);
+                code.note(context, pc, block);
                 Outcome { end: End::Unknown, attention: false }
             }
             None => self.crossing(page, around),
