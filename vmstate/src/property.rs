@@ -1,49 +1,27 @@
 //! What must hold for every deriving type, checked from its schema alone.
 //!
-//! [`assert_all`] runs, for each listed type: its state round-trips; every field, changed to random
-//! values, survives load and save with equal bytes; every version still supported can be written, and
-//! what was written loads again and is written again with equal bytes; truncated and bit-flipped state
-//! is refused or loads, and never panics.
+//! [`assert_all`] runs, for each listed type: its state round-trips; every field, nested ones included,
+//! changed to random values, survives load and save with equal bytes; random state of every version
+//! still supported loads; every version still supported can be written, and what was written
+//! loads again and is written again with equal bytes; truncated and bit-flipped state is refused or
+//! loads, and never panics. What the author's `validate`, `equal`, `post_load` and conversions refuse is
+//! refused by right.
 //!
 //! Random values come from a fixed seed; a failure prints it, and `VMSTATE_SEED` sets another.
+
+mod generator;
+mod spots;
+
+pub use generator::{Generator, Random};
 
 use crate::TypeEntry;
 use crate::error::{LoadError, LoadProblem, SaveProblem};
 use crate::instance::Instance;
-use crate::schema::{Field, Kind, Presence, Schema, SchemaTable, Shape};
-use crate::walk::Walker;
-use crate::wire::{Reader, put_varint, put_varint_u128};
+use crate::schema::{Field, Presence, Schema, SchemaTable, Shape};
+use spots::spots;
 
 /// Random values tried for each field.
 const ROUNDS: u32 = 8;
-/// Most elements of a random container.
-const ELEMENTS_MAX: u64 = 3;
-
-/// A small generator (xorshift64*), so that a seed is all it takes to repeat a failure.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// From a seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// The next 64 bits.
-    pub const fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `end`, which is not 0.
-    pub const fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-}
-
 /// Checks every property of every type.
 ///
 /// # Panics
@@ -105,40 +83,122 @@ fn check(entry: &TypeEntry, seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let base = subject.save(newest).map_err(|error| error.to_string())?;
     reloads(&mut subject, &base, newest)?;
-    for mutant in mutants(&subject, &base, &mut random)? {
-        match subject.load(&mutant) {
-            Ok(()) => {}
-            Err(error) if is_refusal(error.problem()) => continue,
-            Err(error) => return Err(format!("{mutant:02x?} does not load: {error}")),
-        }
-        let saved = subject.save(newest).map_err(|error| error.to_string())?;
-        if saved != mutant {
-            if !subject.has_optional() {
-                return Err(format!("loaded {mutant:02x?}, saved {saved:02x?}"));
-            }
-            // `when` and `needed` may have left out or added a default; from here on it is settled.
-            reloads(&mut subject, &saved, newest)?;
-        }
-        for version in entry.def.version_min..=newest {
-            downgrades(entry, &subject, version)?;
-        }
+    let mut state = base.clone();
+    mutants(&subject.schema.clone(), &subject.table.clone(), &mut state, &mut random, |mutant| {
+        survives(entry, &mut subject, mutant)
+    })?;
+    for version in entry.def.version_min..newest {
+        upgrades(entry, version, &base, &mut random)?;
     }
     hostile(&mut subject, &base, &mut random);
     Ok(())
+}
+
+/// Calls `accepts` with random values of the type, and with `state` after one field at a time was
+/// changed; a change that it accepts stays, so that in the end all fields have been changed.
+fn mutants(
+    schema: &Schema,
+    table: &SchemaTable,
+    state: &mut Vec<u8>,
+    random: &mut Random,
+    mut accepts: impl FnMut(&[u8]) -> Result<bool, String>,
+) -> Result<(), String> {
+    let generator = Generator { table };
+    for _ in 0..ROUNDS {
+        let mut whole = Vec::new();
+        generator.types(schema, random, &mut whole);
+        accepts(&whole)?;
+    }
+    let count = spots(schema, table, state)?.len();
+    for index in 0..count {
+        for _ in 0..ROUNDS {
+            // An earlier change may have moved it, or taken it away with the variant it was in.
+            let found = spots(schema, table, state)?;
+            let Some(spot) = found.get(index) else { break };
+            let mut mutant = state[..spot.start].to_vec();
+            spot.random_value(&generator, random, &mut mutant);
+            mutant.extend_from_slice(&state[spot.end..]);
+            if accepts(&mutant)? {
+                *state = mutant;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether `mutant`, a value of the newest version, loads; if so it must be saved with equal bytes, and
+/// as every older version.
+fn survives(entry: &TypeEntry, subject: &mut Subject, mutant: &[u8]) -> Result<bool, String> {
+    let newest = entry.def.version;
+    match subject.load(mutant) {
+        Ok(()) => {}
+        Err(error) if is_refusal(error.problem()) => return Ok(false),
+        Err(error) => return Err(format!("{mutant:02x?} does not load: {error}")),
+    }
+    let saved = subject.save(newest).map_err(|error| error.to_string())?;
+    if saved != mutant {
+        if !subject.has_optional() {
+            return Err(differ(mutant, &saved));
+        }
+        // `needed` may have left out or added a default; from here on it is settled.
+        reloads(subject, &saved, newest)?;
+    }
+    for version in entry.def.version_min..=newest {
+        downgrades(entry, subject, version)?;
+    }
+    Ok(true)
+}
+
+/// Random state of an older version loads, and what was loaded is stable.
+fn upgrades(
+    entry: &TypeEntry,
+    version: u32,
+    base: &[u8],
+    random: &mut Random,
+) -> Result<(), String> {
+    let newest = entry.def.version;
+    let mut subject = Subject::new(entry, newest)?;
+    subject.load(base).map_err(|error| error.to_string())?;
+    let mut old = Subject::new(entry, version)?;
+    let mut state = Vec::new();
+    match subject.save(version) {
+        Ok(bytes) => state = bytes,
+        // Its defaults have no place in the old version: any value will do.
+        Err(_) => Generator { table: &old.table }.types(&old.schema, random, &mut state),
+    }
+    mutants(&old.schema.clone(), &old.table.clone(), &mut state, random, |mutant| {
+        match old.load(mutant) {
+            Ok(()) => {}
+            Err(error) if is_refusal(error.problem()) => return Ok(false),
+            Err(error) => return Err(format!("version {version}, {mutant:02x?}: {error}")),
+        }
+        let saved = old.save(newest).map_err(|error| error.to_string())?;
+        reloads(&mut subject, &saved, newest)?;
+        Ok(true)
+    })
+}
+
+/// Where two encodings part.
+fn differ(loaded: &[u8], saved: &[u8]) -> String {
+    let same = loaded.iter().zip(saved).take_while(|(a, b)| a == b).count();
+    format!("differs from byte {same} on: loaded {loaded:02x?}, saved {saved:02x?}")
 }
 
 /// Refusals that an author asked for.
 fn is_refusal(problem: &LoadProblem) -> bool {
     matches!(
         problem,
-        LoadProblem::Invalid { .. } | LoadProblem::NotEqual { .. } | LoadProblem::PostLoad { .. }
+        LoadProblem::Invalid { .. }
+            | LoadProblem::NotEqual { .. }
+            | LoadProblem::PostLoad { .. }
+            | LoadProblem::Convert { .. }
     )
 }
 
 fn reloads(subject: &mut Subject, bytes: &[u8], version: u32) -> Result<(), String> {
     subject.load(bytes).map_err(|error| format!("{bytes:02x?} does not load: {error}"))?;
     let saved = subject.save(version).map_err(|error| error.to_string())?;
-    if saved == bytes { Ok(()) } else { Err(format!("loaded {bytes:02x?}, saved {saved:02x?}")) }
+    if saved == bytes { Ok(()) } else { Err(differ(bytes, &saved)) }
 }
 
 fn downgrades(entry: &TypeEntry, subject: &Subject, version: u32) -> Result<(), String> {
@@ -152,11 +212,7 @@ fn downgrades(entry: &TypeEntry, subject: &Subject, version: u32) -> Result<(), 
     let mut reader = Subject::new(entry, version)?;
     reader.load(&old).map_err(|error| format!("version {version} {old:02x?}: {error}"))?;
     let again = reader.save(version).map_err(|error| error.to_string())?;
-    if again == old {
-        Ok(())
-    } else {
-        Err(format!("version {version}: loaded {old:02x?}, saved {again:02x?}"))
-    }
+    if again == old { Ok(()) } else { Err(format!("version {version} {}", differ(&old, &again))) }
 }
 
 fn hostile(subject: &mut Subject, base: &[u8], random: &mut Random) {
@@ -174,130 +230,3 @@ fn hostile(subject: &mut Subject, base: &[u8], random: &mut Random) {
     }
 }
 
-/// `base` with one field at a time replaced by random values, and whole random values.
-fn mutants(subject: &Subject, base: &[u8], random: &mut Random) -> Result<Vec<Vec<u8>>, String> {
-    let generator = Generator { table: &subject.table };
-    let mut mutants = Vec::new();
-    for _ in 0..ROUNDS {
-        let mut whole = Vec::new();
-        generator.types(&subject.schema, random, &mut whole);
-        mutants.push(whole);
-    }
-    if let Shape::Struct(fields) = &subject.schema.shape {
-        let mut reader = Reader::new(base);
-        let walker = Walker::new(&subject.table);
-        for field in fields {
-            let start = reader.offset();
-            walker.skip_field(&mut reader, field).map_err(|error| error.to_string())?;
-            for _ in 0..ROUNDS {
-                let mut mutant = base[..start].to_vec();
-                generator.field(field, random, &mut mutant);
-                mutant.extend_from_slice(&base[reader.offset()..]);
-                mutants.push(mutant);
-            }
-        }
-    }
-    Ok(mutants)
-}
-
-/// Makes random canonical values.
-#[derive(Clone, Copy, Debug)]
-pub struct Generator<'a> {
-    /// Where nested types are found.
-    pub table: &'a SchemaTable,
-}
-
-impl Generator<'_> {
-    /// Appends a value of a type.
-    pub fn types(&self, schema: &Schema, random: &mut Random, out: &mut Vec<u8>) {
-        let fields = match &schema.shape {
-            Shape::Struct(fields) => fields,
-            Shape::Enum(variants) => {
-                let index = random.below(variants.len().max(1) as u64);
-                let index = usize::try_from(index).unwrap_or(0);
-                let Some(variant) = variants.get(index) else { return };
-                put_varint(out, u64::from(variant.id));
-                &variant.fields
-            }
-        };
-        fields.iter().for_each(|field| self.field(field, random, out));
-    }
-
-    fn field(&self, field: &Field, random: &mut Random, out: &mut Vec<u8>) {
-        if field.presence != Presence::Always {
-            let present = random.below(2) == 1;
-            out.push(u8::from(present));
-            // What `when` and `needed` say of a value is the author's; absent is always canonical.
-            if !present {
-                return;
-            }
-        }
-        self.kind(&field.kind, random, out);
-    }
-
-    fn kind(&self, kind: &Kind, random: &mut Random, out: &mut Vec<u8>) {
-        // Small and extreme values are likelier than the middle.
-        let mut bits = |width: u32| match random.below(4) {
-            0 => random.below(3),
-            1 => u64::MAX >> (64 - width),
-            _ => random.next() >> (64 - width),
-        };
-        match kind {
-            Kind::Bool => out.push(u8::from(bits(1) == 1)),
-            Kind::U8 | Kind::I8 => out.push(bits(8).to_le_bytes()[0]),
-            Kind::U16 | Kind::I16 => put_varint(out, bits(16)),
-            Kind::U32 | Kind::I32 => put_varint(out, bits(32)),
-            Kind::U64 | Kind::I64 => put_varint(out, bits(64)),
-            Kind::U128 | Kind::I128 => {
-                put_varint_u128(out, u128::from(bits(64)) << 64 | u128::from(bits(64)));
-            }
-            Kind::F32 => out.extend_from_slice(&bits(32).to_le_bytes()[..4]),
-            Kind::F64 => out.extend_from_slice(&bits(64).to_le_bytes()),
-            Kind::String { max } => {
-                let count = random.below((*max).min(ELEMENTS_MAX) + 1);
-                put_varint(out, count);
-                (0..count).for_each(|_| out.push(b'a'));
-            }
-            Kind::Option(item) => {
-                let present = random.below(2) == 1;
-                out.push(u8::from(present));
-                if present {
-                    self.kind(item, random, out);
-                }
-            }
-            Kind::Array { item, count } => {
-                (0..*count).for_each(|_| self.kind(item, random, out));
-            }
-            Kind::Seq { item, max } => {
-                let count = random.below((*max).min(ELEMENTS_MAX) + 1);
-                put_varint(out, count);
-                (0..count).for_each(|_| self.kind(item, random, out));
-            }
-            // One element needs no order.
-            Kind::Set { item, max } => {
-                let count = random.below((*max).min(1) + 1);
-                put_varint(out, count);
-                (0..count).for_each(|_| self.kind(item, random, out));
-            }
-            Kind::Map { key, value, max } => {
-                let count = random.below((*max).min(1) + 1);
-                put_varint(out, count);
-                (0..count).for_each(|_| {
-                    self.kind(key, random, out);
-                    self.kind(value, random, out);
-                });
-            }
-            Kind::Tuple(items) => items.iter().for_each(|item| self.kind(item, random, out)),
-            Kind::Flags { bits: width, names } => {
-                let mask = names.iter().fold(0, |mask, (_, bit)| mask | 1_u64 << bit);
-                let value = random.next() & mask;
-                if *width == 8 { out.push(value.to_le_bytes()[0]) } else { put_varint(out, value) }
-            }
-            Kind::Type(type_ref) => {
-                if let Some(schema) = self.table.resolve(type_ref) {
-                    self.types(schema, random, out);
-                }
-            }
-        }
-    }
-}
