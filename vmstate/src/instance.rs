@@ -159,7 +159,8 @@ fn decode_from<T: VmState>(
     if writer.hash.0 == T::HASH {
         return decode::<T>(bytes);
     }
-    decode::<T>(&resolve::upgrade(&T::DEF, writer, table, bytes)?)
+    let upgrade = table.upgrades().get(const { &T::DEF }, writer, table)?;
+    decode::<T>(&upgrade.run(table, bytes)?)
 }
 
 /// Decodes the newest shape.

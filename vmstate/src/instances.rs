@@ -26,9 +26,10 @@ use crate::container::{
     ContainerError, ErrorKind, KIND_STATE, Place, SectionBody, SectionEntry, Snapshot,
     SnapshotBuilder,
 };
+use crate::define::TypeDef;
 use crate::error::{LoadError, SaveError};
 use crate::instance::{Instance, Staged};
-use crate::schema::{Schema, SchemaTable};
+use crate::schema::{SCHEMA_PARTS_MAX, Schema, SchemaTable, TypeRef};
 
 /// Something that keeps a machine's instances from being saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -247,6 +248,8 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
         refuse(problems)?;
         let mut problems = Vec::new();
         let mut table = SchemaTable::new();
+        // A machine has many instances of few types.
+        let mut known: BTreeMap<(*const TypeDef, u32), TypeRef> = BTreeMap::new();
         for entry in &self.entries {
             let instance = &*entry.instance;
             let version = version_of(&entry.path, &instance.type_name());
@@ -256,7 +259,10 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
                 problems.push(InstanceProblem::Save { path: entry.path.clone(), error });
                 continue;
             }
-            let type_ref = instance.collect_schemas(version, &mut table);
+            let type_ref = known
+                .entry((instance.type_def(), version))
+                .or_insert_with(|| instance.collect_schemas(version, &mut table))
+                .clone();
             snapshot.section(SectionBody {
                 kind: KIND_STATE.to_owned(),
                 needed: true,
@@ -266,6 +272,13 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
                 schema: type_ref.hash.to_bytes(),
                 bytes,
             });
+        }
+        let parts: usize = table.iter().map(Schema::parts).sum();
+        if parts > SCHEMA_PARTS_MAX {
+            let (what, value) = ("number of parts of all schemas", parts as u64);
+            let limit = SCHEMA_PARTS_MAX as u64;
+            let error = Place::new("schemas", 0).error(ErrorKind::Limit { what, value, limit });
+            problems.push(error.into());
         }
         for schema in table.iter() {
             let (name, hash) = (&schema.type_name, schema.hash.to_bytes());

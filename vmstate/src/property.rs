@@ -229,4 +229,3 @@ fn hostile(subject: &mut Subject, base: &[u8], random: &mut Random) {
         subject.load(&flipped).ok();
     }
 }
-

@@ -21,10 +21,14 @@ mod show;
 
 pub use show::show;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use crate::define::TypeDef;
 use crate::error::{LoadError, LoadProblem, SaveError, SaveProblem};
 use crate::schema::encode::collect;
-use crate::schema::{Schema, SchemaTable};
+use crate::schema::{Schema, SchemaHash, SchemaTable};
 use crate::wire::Reader;
 
 /// Which end of a pair is this build's newest version.
@@ -34,26 +38,68 @@ pub(crate) enum Direction {
     Down,
 }
 
-/// Turns `bytes`, written under `writer` (nested types in `table`), into bytes of the newest version.
-///
-/// # Errors
-/// Whatever keeps this build from understanding them, with the field's path.
-pub fn upgrade(
-    def: &'static TypeDef,
-    writer: &Schema,
-    table: &SchemaTable,
-    bytes: &[u8],
-) -> Result<Vec<u8>, LoadError> {
-    let mut newest = SchemaTable::new();
-    let target = collect(def, def.version, &mut newest);
-    let target = resolved(&newest, &target)?;
-    let mut planner = plan::Planner::new(Direction::Up, table, &mut newest);
-    let plan = planner.types(writer, &target, def)?;
-    let mut out = Vec::new();
-    let mut reader = Reader::new(bytes);
-    run::Runner::new(table, &newest).types(&plan, &mut reader, &mut out)?;
-    reader.finish()?;
-    Ok(out)
+/// How this build loads what was written under one foreign schema.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    plan: Rc<plan::TypePlan>,
+    /// Schemas of the newest version.
+    newest: SchemaTable,
+}
+
+impl Upgrade {
+    /// Matches `writer`, whose nested types are in `table`, with the newest version of `def`.
+    ///
+    /// # Errors
+    /// What in the schema this build cannot resolve, with the field's path.
+    pub(crate) fn new(
+        def: &'static TypeDef,
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Self, LoadError> {
+        let mut newest = SchemaTable::new();
+        let target = collect(def, def.version, &mut newest);
+        let target = resolved(&newest, &target)?;
+        let mut planner = plan::Planner::new(Direction::Up, table, &mut newest);
+        let plan = planner.types(writer, &target, def)?;
+        Ok(Self { plan, newest })
+    }
+
+    /// Turns `bytes`, written under the schema it was made for, into bytes of the newest version.
+    ///
+    /// # Errors
+    /// Whatever keeps this build from understanding them, with the field's path.
+    pub(crate) fn run(&self, table: &SchemaTable, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let mut out = Vec::new();
+        let mut reader = Reader::new(bytes);
+        run::Runner::new(table, &self.newest).types(&self.plan, &mut reader, &mut out)?;
+        reader.finish()?;
+        Ok(out)
+    }
+}
+
+/// The upgrades found so far for the schemas of one table: a machine has many instances of few types.
+#[derive(Debug, Default)]
+pub(crate) struct Upgrades(RefCell<BTreeMap<(*const TypeDef, SchemaHash), Rc<Upgrade>>>);
+
+impl Upgrades {
+    /// The way from `writer` to the newest version of `def`.
+    ///
+    /// # Errors
+    /// As [`Upgrade::new`].
+    pub(crate) fn get(
+        &self,
+        def: &'static TypeDef,
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Rc<Upgrade>, LoadError> {
+        let key = (std::ptr::from_ref(def), writer.hash);
+        if let Some(known) = self.0.borrow().get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let upgrade = Rc::new(Upgrade::new(def, writer, table)?);
+        self.0.borrow_mut().insert(key, Rc::clone(&upgrade));
+        Ok(upgrade)
+    }
 }
 
 /// Appends to `out` what `newest` (bytes of the newest version) is in `version`.

@@ -32,6 +32,9 @@ use crate::error::LoadProblem;
 pub const NAME_BYTES_MAX: usize = 255;
 /// Most fields of a struct or variant, and most variants of an enum.
 pub const ITEMS_MAX: usize = 4096;
+/// Most parts (fields, variants, nested kinds, former names, flags) of all schemas of a file
+/// together: what bounds the memory that they occupy.
+pub const SCHEMA_PARTS_MAX: usize = 4096;
 /// How deep kinds nest inside one field.
 pub const KIND_DEPTH_MAX: usize = 16;
 /// How deep deriving types nest.
@@ -57,6 +60,7 @@ pub struct Schema {
     pub shape: Shape,
     /// Hash of the shape.
     pub hash: SchemaHash,
+    parts: usize,
     encoded: Vec<u8>,
 }
 
@@ -210,6 +214,12 @@ impl Schema {
     #[must_use]
     pub fn encoded(&self) -> &[u8] {
         &self.encoded
+    }
+
+    /// How many of [`SCHEMA_PARTS_MAX`] it has.
+    #[must_use]
+    pub const fn parts(&self) -> usize {
+        self.parts
     }
 
     /// The reference by which other schemas, and instances, name this one.

@@ -4,7 +4,7 @@ use super::error::{ContainerError, ErrorKind, Place};
 use super::header::{SchemaEntry, SectionEntry, schema_section};
 use super::reader::Snapshot;
 use crate::error::LoadError;
-use crate::schema::{Schema, SchemaHash, SchemaTable};
+use crate::schema::{SCHEMA_PARTS_MAX, Schema, SchemaHash, SchemaTable};
 
 impl Snapshot<'_> {
     /// All schemas of the file, verified: whatever state refers to is there, and nothing contains
@@ -22,9 +22,10 @@ impl Snapshot<'_> {
     pub fn sound_schemas(&self) -> (SchemaTable, Vec<ContainerError>) {
         let mut table = SchemaTable::new();
         let mut problems = Vec::new();
+        let mut parts_left = SCHEMA_PARTS_MAX;
         let place = |entry: &SchemaEntry| Place::new(schema_section(entry), entry.extent.offset);
         for entry in &self.header().schemas {
-            let inserted = self.decoded(entry).and_then(|schema| {
+            let inserted = self.decoded(entry, &mut parts_left).and_then(|schema| {
                 let wrong = |error| place(entry).error(ErrorKind::Schema(error));
                 table.insert(schema).map_err(wrong)
             });
@@ -39,9 +40,13 @@ impl Snapshot<'_> {
         (table, problems)
     }
 
-    fn decoded(&self, entry: &SchemaEntry) -> Result<Schema, ContainerError> {
+    fn decoded(
+        &self,
+        entry: &SchemaEntry,
+        parts_left: &mut usize,
+    ) -> Result<Schema, ContainerError> {
         let place = || Place::new(schema_section(entry), entry.extent.offset);
-        let schema = Schema::decode(&self.schema(entry)?)
+        let schema = Schema::decode_within(&self.schema(entry)?, parts_left)
             .map_err(|error| place().error(ErrorKind::Schema(error)))?;
         let same = schema.hash == SchemaHash::from_bytes(entry.hash)
             && schema.type_name == entry.type_name

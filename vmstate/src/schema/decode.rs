@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Field, ITEMS_MAX, KIND_DEPTH_MAX, Kind, NAME_BYTES_MAX, Presence, SCHEMA_BYTES_MAX, Schema,
-    SchemaError, SchemaHash, Shape, TypeRef, Variant,
+    Field, ITEMS_MAX, KIND_DEPTH_MAX, Kind, NAME_BYTES_MAX, Presence, SCHEMA_BYTES_MAX,
+    SCHEMA_PARTS_MAX, Schema, SchemaError, SchemaHash, Shape, TypeRef, Variant,
 };
 use crate::error::{LoadError, LoadProblem};
 use crate::wire::Reader;
@@ -21,17 +21,28 @@ impl From<LoadError> for SchemaError {
 impl Schema {
     /// Decodes canonical bytes.
     ///
-    /// Memory: at most a small multiple of `bytes.len()`, which [`SCHEMA_BYTES_MAX`] bounds.
+    /// Memory: twice `bytes.len()`, which [`SCHEMA_BYTES_MAX`] bounds, and a fixed size for each of its
+    /// parts, which [`SCHEMA_PARTS_MAX`] bounds.
     ///
     /// # Errors
     /// Whatever is not canonical. That named types exist is for
     /// [`SchemaTable::verify`](super::SchemaTable::verify).
     pub fn decode(bytes: &[u8]) -> Result<Self, SchemaError> {
+        Self::decode_within(bytes, &mut { SCHEMA_PARTS_MAX })
+    }
+
+    /// As [`Schema::decode`], where `parts_left` is what all schemas of a file may still have of
+    /// [`SCHEMA_PARTS_MAX`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decode_within(bytes: &[u8], parts_left: &mut usize) -> Result<Self, SchemaError> {
         if bytes.len() > SCHEMA_BYTES_MAX {
             let value = bytes.len() as u64;
             return Err(SchemaError::OutOfRange { offset: 0, what: "the schema's length", value });
         }
-        let mut decoder = Decoder { reader: Reader::new(bytes) };
+        let parts_before = *parts_left;
+        let mut decoder = Decoder { reader: Reader::new(bytes), parts_left };
         let shape_len = decoder.reader.len(SCHEMA_BYTES_MAX as u64, 1)?;
         let start = decoder.reader.offset();
         let type_name = decoder.name("type")?;
@@ -55,15 +66,32 @@ impl Schema {
         }
         decoder.reader.finish()?;
         let encoded = bytes.to_vec();
-        Ok(Self { type_name, version, semantic, version_min, shape, hash, encoded })
+        let parts = parts_before - *parts_left;
+        Ok(Self { type_name, version, semantic, version_min, shape, hash, parts, encoded })
     }
 }
 
 struct Decoder<'a> {
     reader: Reader<'a>,
+    parts_left: &'a mut usize,
 }
 
 impl Decoder<'_> {
+    /// Reads a count and takes as many parts from what is left.
+    fn count(&mut self, max: u64, bytes_min: usize) -> Result<usize, SchemaError> {
+        let count = self.reader.len(max, bytes_min)?;
+        self.spend(count)?;
+        Ok(count)
+    }
+
+    fn spend(&mut self, parts: usize) -> Result<(), SchemaError> {
+        match self.parts_left.checked_sub(parts) {
+            Some(left) => *self.parts_left = left,
+            None => return Err(self.out_of_range("the number of parts", parts as u64)),
+        }
+        Ok(())
+    }
+
     fn out_of_range(&self, what: &'static str, value: u64) -> SchemaError {
         SchemaError::OutOfRange { offset: self.reader.offset(), what, value }
     }
@@ -93,7 +121,7 @@ impl Decoder<'_> {
     }
 
     fn variants(&mut self) -> Result<Vec<Variant>, SchemaError> {
-        let count = self.reader.len(ITEMS_MAX as u64, 4)?;
+        let count = self.count(ITEMS_MAX as u64, 4)?;
         let mut variants: Vec<Variant> = Vec::with_capacity(count);
         let mut names = BTreeSet::new();
         for _ in 0..count {
@@ -111,7 +139,7 @@ impl Decoder<'_> {
     }
 
     fn fields(&mut self) -> Result<Vec<Field>, SchemaError> {
-        let count = self.reader.len(ITEMS_MAX as u64, 5)?;
+        let count = self.count(ITEMS_MAX as u64, 5)?;
         let mut fields = Vec::with_capacity(count);
         let mut names = BTreeSet::new();
         for _ in 0..count {
@@ -152,26 +180,26 @@ impl Decoder<'_> {
             12 => Kind::F32,
             13 => Kind::F64,
             14 => Kind::String { max: self.reader.varint(64)? },
-            15 => Kind::Option(Box::new(self.kind(depth)?)),
+            15 => Kind::Option(self.boxed(depth)?),
             16 => {
                 let count = self.reader.varint(64)?;
-                Kind::Array { count, item: Box::new(self.kind(depth)?) }
+                Kind::Array { count, item: self.boxed(depth)? }
             }
             17 => {
                 let max = self.reader.varint(64)?;
-                Kind::Seq { max, item: Box::new(self.kind(depth)?) }
+                Kind::Seq { max, item: self.boxed(depth)? }
             }
             18 => {
                 let max = self.reader.varint(64)?;
-                Kind::Set { max, item: Box::new(self.kind(depth)?) }
+                Kind::Set { max, item: self.boxed(depth)? }
             }
             19 => {
                 let max = self.reader.varint(64)?;
-                let key = Box::new(self.kind(depth)?);
-                Kind::Map { max, key, value: Box::new(self.kind(depth)?) }
+                let key = self.boxed(depth)?;
+                Kind::Map { max, key, value: self.boxed(depth)? }
             }
             20 => {
-                let count = self.reader.len(ITEMS_MAX as u64, 1)?;
+                let count = self.count(ITEMS_MAX as u64, 1)?;
                 let mut items = Vec::with_capacity(count);
                 for _ in 0..count {
                     items.push(self.kind(depth)?);
@@ -188,12 +216,17 @@ impl Decoder<'_> {
         })
     }
 
+    fn boxed(&mut self, depth: usize) -> Result<Box<Kind>, SchemaError> {
+        self.spend(1)?;
+        Ok(Box::new(self.kind(depth)?))
+    }
+
     fn flags(&mut self) -> Result<Kind, SchemaError> {
         let bits = self.number("the width of flags", 8)?;
         if !matches!(bits, 8 | 16 | 32 | 64) {
             return Err(self.out_of_range("the width of flags", u64::from(bits)));
         }
-        let count = self.reader.len(u64::from(bits), 3)?;
+        let count = self.count(u64::from(bits), 3)?;
         let mut names: Vec<(String, u32)> = Vec::with_capacity(count);
         for _ in 0..count {
             let name = self.name("flag")?;
@@ -212,7 +245,7 @@ impl Decoder<'_> {
     fn details(&mut self, fields: &mut [Field]) -> Result<(), SchemaError> {
         for field in fields {
             field.since = self.number("a field's first version", 1)?;
-            let count = self.reader.len(ITEMS_MAX as u64, 2)?;
+            let count = self.count(ITEMS_MAX as u64, 2)?;
             for _ in 0..count {
                 let alias = self.name("alias")?;
                 field.aliases.push(alias);

@@ -2,19 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use crate::resolve::Upgrades;
+
 use super::{Schema, SchemaError, SchemaHash, TypeRef, soundness};
 
 /// Schemas by hash. Iterates in order of (name, version, hash).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct SchemaTable {
     by_hash: BTreeMap<SchemaHash, Schema>,
+    /// What this build has found out about loading by them; no part of the value.
+    upgrades: Upgrades,
 }
+
+impl Clone for SchemaTable {
+    fn clone(&self) -> Self {
+        Self { by_hash: self.by_hash.clone(), upgrades: Upgrades::default() }
+    }
+}
+
+impl PartialEq for SchemaTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_hash == other.by_hash
+    }
+}
+
+impl Eq for SchemaTable {}
 
 impl SchemaTable {
     /// Without schemas.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { by_hash: BTreeMap::new() }
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) const fn upgrades(&self) -> &Upgrades {
+        &self.upgrades
     }
 
     /// How many.
