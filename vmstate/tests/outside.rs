@@ -105,4 +105,26 @@ fn a_crate_with_its_own_lock_freezes_and_refuses_unbumped_edits() {
     write(root, &bumped_fifo.replace("version = 1", "version = 2"));
     let (tested, message) = cargo(root, &["test", "--lib"], "0");
     assert!(tested, "{message}");
+    published(root);
+}
+
+/// The lock is among the files of the package, and guards the types where that is unpacked.
+fn published(root: &Path) {
+    write(root, DEVICE);
+    let (listed, list) = cargo(root, &["package", "--list", "--allow-dirty"], "0");
+    assert!(listed, "{list}");
+    let unpacked = tempfile::tempdir().expect("a temporary folder");
+    let unpacked = unpacked.path();
+    fs::create_dir(unpacked.join("src")).expect("the folder is writable");
+    for file in list.lines().filter(|file| root.join(file).is_file()) {
+        fs::copy(root.join(file), unpacked.join(file)).expect("the folder is writable");
+    }
+    assert!(unpacked.join("vmstate.lock").is_file(), "not in the package:\n{list}");
+    let (built, message) = cargo(unpacked, &["check"], "0");
+    assert!(built, "{message}");
+    refuses(
+        unpacked,
+        &DEVICE.replace("pub level: u8", "pub level: u32"),
+        &["`Fifo.level` was u8 in the released version 1"],
+    );
 }

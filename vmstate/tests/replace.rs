@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use vmstate::container::AtomicFile;
+use vmstate::container::{
+    AtomicFile, ErrorKind, MachineName, Position, SectionBody, SnapshotBuilder,
+};
 
 /// Names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
@@ -109,4 +111,46 @@ fn a_killed_writer_leaves_the_old_file_and_at_worst_a_temporary_one() {
     file.write_all(b"new").unwrap();
     file.commit().unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+}
+
+/// Not a test of its own: the process whose files may not grow beyond what the next test allows it.
+#[test]
+#[ignore = "run by the next test alone, as a process of its own"]
+fn victim_of_the_limit() {
+    let path = std::path::PathBuf::from(std::env::var_os(VICTIM).unwrap());
+    let machine = MachineName { machine: "toy".into(), version: "1".into() };
+    let mut builder = SnapshotBuilder::new("test", machine, Position::default());
+    builder.schema("Disk", 1, [0; 16], vec![0; 16]);
+    builder.section(SectionBody {
+        kind: "state".into(),
+        needed: true,
+        path: "disk".into(),
+        type_name: "Disk".into(),
+        version: 1,
+        schema: [0; 16],
+        bytes: vec![0x5a; 1 << 20],
+    });
+    let file = AtomicFile::create(&path).unwrap();
+    let error = builder.begin(file).map(drop).expect_err("the file may not become so large");
+    assert!(matches!(*error.kind, ErrorKind::Io(_)), "{error}");
+    assert_eq!(error.place.section, "disk", "{error}");
+}
+
+/// The host's own refusal, by `RLIMIT_FSIZE` (in units of 512 bytes); what a full disk is to a writer.
+#[test]
+fn a_host_that_refuses_to_write_on_is_an_error_and_leaves_the_old_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.vmstate");
+    fs::write(&path, "old").unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "victim_of_the_limit"])
+        .env(VICTIM, &path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(names(folder.path()), ["a.vmstate"]);
 }
