@@ -17,7 +17,7 @@ mod program;
 
 use bench::{Pair, Random, interpreted, translated};
 use emulator::{
-    isa::riscv::Hart,
+    isa::riscv::{Configuration, Hart},
     translate::{Compilation, EngineConfig},
 };
 use program::Program;
@@ -96,6 +96,80 @@ fn stores_of_devices_and_debuggers_into_code_are_seen() {
             pair.write(offset, &word.to_le_bytes());
         }
     });
+}
+
+#[test]
+fn random_programs_run_alike_under_paging() {
+    const ROOT: u64 = 0x3f_0000;
+    let mut translated_steps = 0;
+    for seed in seeds() {
+        eprintln!("LOCKSTEP_SEED={seed}");
+        let mut random = Random::new(seed.wrapping_mul(0x1_0001).wrapping_add(7));
+        let program = Program::random(&mut random);
+        let mut pair = Pair::new(&program.bytes, config(Compilation::AtOnce));
+        for (index, entry) in
+            (0..).zip(Program::prepare_identity(&mut Hart::new(Configuration::default()), ROOT))
+        {
+            pair.write(ROOT + 8 * index, &entry.to_le_bytes());
+        }
+        pair.prepare(|hart| {
+            program.prepare(hart);
+            Program::prepare_identity(hart, ROOT);
+        });
+        for _ in 0..200 {
+            if random.below(16) == 0 {
+                pair.flush_tlb();
+            }
+            pair.run(1 + random.below(500));
+        }
+        translated_steps += pair.translated_steps();
+    }
+    assert!(translated_steps > 1_000, "only {translated_steps} steps ran translated");
+}
+
+#[test]
+fn code_translated_for_one_rounding_mode_or_fs_runs_in_no_other() {
+    let program = Program::changing_modes();
+    for compilation in [Compilation::AtOnce, Compilation::Background] {
+        let mut pair = Pair::new(&program.bytes, config(compilation));
+        pair.prepare(Program::prepare_modes);
+        let mut random = Random::new(13);
+        for _ in 0..300 {
+            pair.run(1 + random.below(300));
+        }
+        let traps = pair.interpreted().state.x[29];
+        assert!(traps > 100, "{traps} traps");
+        assert!(pair.translated_steps() > 1000, "{}", pair.stats());
+    }
+}
+
+#[test]
+fn engines_in_one_process_share_nothing() {
+    let program = Program::many_pages();
+    let work = || {
+        let mut bench = translated(&program.bytes, config(Compilation::Background));
+        let steps: u64 = (0..100).map(|_| bench.run(5_000).steps).sum();
+        (steps, bench.processor.guest().state.clone())
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ran")).collect()
+    });
+    assert_eq!(results[0].0, 500_000);
+    assert!(results.iter().all(|result| *result == results[0]));
+}
+
+#[test]
+fn statistics_add_up() {
+    let program = Program::many_pages();
+    let mut bench = translated(&program.bytes, config(Compilation::AtOnce));
+    let steps: u64 = (0..50).map(|_| bench.run(10_000).steps).sum();
+    let stats = bench.processor.stats();
+    assert_eq!(stats.interpreted_steps + stats.translated_steps, steps, "{stats}");
+    assert!(stats.regions >= 80, "one for each page: {stats}");
+    assert!(stats.instructions >= 40 * stats.regions, "{stats}");
+    assert!(stats.code_bytes > stats.instructions && stats.compile_ns > 0, "{stats}");
+    assert!(stats.entries > 0 && stats.invalidated == 0 && stats.evicted == 0, "{stats}");
 }
 
 #[test]

@@ -158,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn no_mapping_of_code_is_writable_and_executable() {
+        let mut arena = Arena::new(2, 4096).unwrap();
+        arena.place(&[0xc3]);
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let rights = |view: NonNull<u8>| {
+            let start = format!("{:x}-", view.as_ptr().addr());
+            let line = maps.lines().find(|line| line.starts_with(&start)).unwrap();
+            line.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_eq!((rights(arena.write), rights(arena.execute)), ("rw-s".into(), "r-xs".into()));
+    }
+
+    #[test]
     fn pieces_are_aligned_and_do_not_overlap() {
         let mut arena = Arena::new(2, 4096).unwrap();
         let mut end = 0;

@@ -218,6 +218,37 @@ impl Program {
         ])
     }
 
+    /// A loop of floating point that changes the rounding mode every time around, to modes that do
+    /// not exist too, and at times switches floating point off; the trap handler at its end repairs
+    /// both and counts in x29.
+    pub(crate) fn changing_modes() -> Self {
+        Self::of(&[
+            r(0x53, 1, 7, 1, 2, 0x01),
+            r(0x53, 3, 7, 1, 4, 0x0d),
+            i(0x13, 5, 0, 5, 1),
+            i(0x13, 6, 7, 5, 7),
+            i(0x73, 0, 1, 6, 2),
+            i(0x13, 7, 7, 5, 15),
+            b(1, 7, 0, 8),
+            i(0x73, 0, 3, 28, 0x300),
+            j(0, -32),
+            // The handler.
+            i(0x13, 29, 0, 29, 1),
+            i(0x73, 0, 5, 0, 2),
+            i(0x73, 0, 2, 28, 0x300),
+            0x3020_0073,
+        ])
+    }
+
+    /// For [`Program::changing_modes`].
+    pub(crate) fn prepare_modes(hart: &mut Hart) {
+        hart.state.mtvec = RAM + 36;
+        hart.state.mstatus |= 3 << 13;
+        hart.state.x[28] = 3 << 13;
+        hart.state.f[2] = 0.1_f64.to_bits();
+        hart.state.f[4] = 3.0_f64.to_bits();
+    }
+
     /// Eighty pages, each with a loop of its own, called in turn for ever.
     pub(crate) fn many_pages() -> Self {
         let mut words = Vec::new();
@@ -276,6 +307,17 @@ impl Program {
 }
 
 impl Program {
+    /// Supervisor mode with every address mapped to itself, for any program: a root table of
+    /// gigapages at `root` inside RAM, which the caller writes.
+    pub(crate) fn prepare_identity(hart: &mut Hart, root: u64) -> [u64; 3] {
+        let leaf = |base: u64| base >> 12 << 10 | 0xcf;
+        hart.state.privilege = 1;
+        hart.state.satp = 8 << 60 | (RAM + root) >> 12;
+        hart.state.pmp.configure(0, 0x1f);
+        hart.state.pmp.set_address(0, u64::MAX >> 10);
+        [leaf(0), 0, leaf(RAM)]
+    }
+
     /// For [`Program::remapping`]: supervisor mode, paging on.
     pub(crate) fn prepare_paging(hart: &mut Hart) {
         let leaf = |offset: u64| (RAM + offset) >> 12 << 10 | 0xcf;
