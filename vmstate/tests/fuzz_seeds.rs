@@ -33,7 +33,13 @@ fn container_target_takes_its_whole_seeds_and_refuses_the_others() {
 
 #[test]
 fn container_target_takes_all_goldens() {
-    for (name, bytes) in files("../tests/snapshots") {
+    // The machine's snapshots beside them hold pages in the emulator's encodings.
+    let goldens: Vec<_> = files("../tests/snapshots")
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("container-"))
+        .collect();
+    assert!(!goldens.is_empty());
+    for (name, bytes) in goldens {
         assert!(container::fuzz(&bytes), "{name}");
     }
 }
