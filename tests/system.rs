@@ -3,6 +3,7 @@
 //! The Linux guests come from `scripts/fetch-guests`; a guest that is not there is a failure.
 
 mod system {
+    mod anywhere;
     mod board;
     mod console;
     mod demo;

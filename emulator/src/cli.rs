@@ -17,6 +17,7 @@ mod machines;
 mod manual;
 mod output;
 mod pack;
+mod progress;
 mod query;
 mod recording;
 mod run;

@@ -23,8 +23,10 @@ mod error;
 mod flatten;
 mod machine;
 mod pages;
+mod progress;
 mod ram;
 mod save;
+mod verify;
 
 use vmstate::container::Header;
 
@@ -36,9 +38,12 @@ pub use error::SnapshotError;
 pub use flatten::flatten;
 pub use machine::{CPU, config_of, load_machine, machine_name, save_machine, write_machine};
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
+pub use progress::Progress;
 pub use save::{
     Caption, LoadOptions, PRODUCER, SaveOptions, check_external_file, check_external_files, load,
 };
+
+pub use verify::{verify, verify_layer};
 
 /// The property that holds the physical base address of a raw section, in hex.
 pub fn ram_base_property(section: &str) -> String {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::output::{Answer, CliError, Output};
+use super::progress::shown;
 use crate::machine::board::{self, Board, Config};
 use crate::snapshot::{self, CPU, Chain, SaveOptions};
 
@@ -52,9 +53,9 @@ pub(super) fn run(
     let own = board.build(version, &bare)?.machine.properties().get(CPU).cloned();
     let cpu = config.cpu.clone().filter(|cpu| own.as_ref() != Some(cpu));
     let mut to = board.build(wanted, &Config { cpu, ..config.clone() })?.machine;
-    let changed = snapshot::convert(&chain, &mut from, &mut to)?;
+    let changed = shown("load", || snapshot::convert(&chain, &mut from, &mut to))?;
     let options = SaveOptions { base: None, compress: args.compress };
-    snapshot::save_machine(&to, &config, &args.output, options)?;
+    shown("save", || snapshot::save_machine(&to, &config, &args.output, options))?;
     out.line(format_args!("{}: {found} -> {}", args.output.display(), to.name()));
     for line in changed {
         out.line(format_args!("changed: {line}"));

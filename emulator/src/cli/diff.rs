@@ -7,6 +7,7 @@ use vmstate::diff::{Change, Difference, diff};
 use vmstate::json::string;
 
 use super::output::{Answer, CliError, Output};
+use super::progress::shown;
 use crate::snapshot::{Chain, ram_base, ram_differences};
 
 /// Show in what two snapshots differ: fields by path, flags by name, RAM by ranges of pages.
@@ -31,7 +32,7 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
     let (first, second) = (Chain::open(&args.first)?, Chain::open(&args.second)?);
     let mut found = diff(first.newest(), second.newest())
         .map_err(|error| CliError::container(&args.first, error))?;
-    for section in ram_differences(&first, &second)? {
+    for section in shown("compare RAM", || ram_differences(&first, &second))? {
         let base = ram_base(first.newest().header(), &section.path).unwrap_or_default();
         for (start, end) in section.ranges {
             let address = |page: u64| base + page * u64::from(PAGE_LEN);

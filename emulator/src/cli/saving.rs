@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::CliError;
+use super::{CliError, progress::shown};
 use crate::machine::{Machine, board::Config};
 use crate::snapshot::{self, Chain, LoadOptions, SaveOptions};
 
@@ -39,7 +39,8 @@ impl Args {
 
     /// Loads it into a machine that has been switched on.
     pub(super) fn load(&self, machine: &mut Machine, chain: &Chain) -> Result<(), CliError> {
-        Ok(snapshot::load_machine(machine, chain, LoadOptions { verify: self.verify })?)
+        let options = LoadOptions { verify: self.verify };
+        Ok(shown("load", || snapshot::load_machine(machine, chain, options))?)
     }
 
     /// Whether the run ends with a save.
@@ -51,6 +52,6 @@ impl Args {
     pub(super) fn save(&self, machine: &Machine, config: &Config) -> Result<(), CliError> {
         let Some(path) = &self.save_on_exit else { return Ok(()) };
         let options = SaveOptions { base: self.base.as_deref(), compress: self.compress };
-        Ok(snapshot::save_machine(machine, config, path, options)?)
+        Ok(shown("save", || snapshot::save_machine(machine, config, path, options))?)
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::output::{Answer, CliError, Output};
-use crate::snapshot::{Chain, flatten};
+use super::progress::shown;
+use crate::snapshot::{Chain, flatten, verify_layer};
 
 /// Work on snapshot files.
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,8 @@ enum Work {
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
     match &args.work {
         Work::Flatten { file, output, compress } => {
-            flatten(&Chain::open(file)?, output, *compress)?;
+            let chain = Chain::open(file)?;
+            shown("flatten", || flatten(&chain, output, *compress))?;
             Ok(Answer::Yes)
         }
         Work::Verify { file, json } => verify(&Chain::open(file)?, *json, out),
@@ -53,7 +55,7 @@ fn verify(chain: &Chain, json: bool, out: &mut Output) -> Result<Answer, CliErro
     let mut answer = Answer::Yes;
     let mut reports = Vec::new();
     for layer in chain.layers() {
-        let damage = layer.snapshot().verify().err().map(|error| error.to_string());
+        let damage = shown("verify", || verify_layer(layer)).err().map(|error| error.to_string());
         if damage.is_some() {
             answer = Answer::No;
         }

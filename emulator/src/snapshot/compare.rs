@@ -1,8 +1,11 @@
 //! Which pages of RAM differ between two snapshots.
 
+use vmstate::container::PAGE_LEN;
+
 use super::chain::Chain;
 use super::error::SnapshotError;
 use super::pages::{ChainPages, PAGE, ReadPage};
+use super::progress::{advance, expect};
 
 /// Pages of one raw section that differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +47,9 @@ fn pages(a: &mut ChainPages<'_>, b: &mut ChainPages<'_>) -> Result<Vec<(u64, u64
     let (common, longest) =
         (a.page_count().min(b.page_count()), a.page_count().max(b.page_count()));
     let (mut x, mut y) = ([0; PAGE], [0; PAGE]);
+    expect(common * u64::from(PAGE_LEN));
     for number in 0..common {
+        advance(PAGE_LEN.into());
         if a.is_zero(number) && b.is_zero(number) {
             continue;
         }

@@ -9,6 +9,7 @@ use vmstate::container::{
 
 use super::chain::{Chain, LayerMap, Piece, PieceSource, container_error};
 use super::error::SnapshotError;
+use super::progress::{advance, expect};
 
 /// Bytes in a page, as an index.
 pub(super) const PAGE: usize = PAGE_LEN as usize;
@@ -57,16 +58,19 @@ impl RamBody {
     /// # Errors
     /// Those of the source.
     pub fn pack(mut self, source: &mut impl ReadPage) -> Result<Self, SnapshotError> {
+        expect(self.pages.data_len());
         let mut frames = Vec::new();
         let mut frame = Vec::with_capacity(FRAME_PAGES as usize * PAGE);
         for number in data_pages(&self.pages) {
             append_page(source, number, &mut frame)?;
             if frame.len() == FRAME_PAGES as usize * PAGE {
                 frames.push(pack_frame(&frame));
+                advance(frame.len() as u64);
                 frame.clear();
             }
         }
         if !frame.is_empty() {
+            advance(frame.len() as u64);
             frames.push(pack_frame(&frame));
         }
         self.frames = Some(frames);
@@ -117,11 +121,13 @@ pub fn write_pages<W: Write>(
         }
         return Ok(());
     }
+    expect(body.pages.data_len());
     let mut batch = Vec::with_capacity(BATCH_PAGES * PAGE);
     for number in data_pages(&body.pages) {
         append_page(source, number, &mut batch)?;
         if batch.len() == BATCH_PAGES * PAGE {
             writer.write_raw(&body.section, &batch).map_err(context)?;
+            advance(batch.len() as u64);
             batch.clear();
         }
     }

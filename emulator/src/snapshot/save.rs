@@ -13,6 +13,7 @@ use super::chain::{Chain, container_error};
 use super::error::SnapshotError;
 use super::pages::write_pages;
 use super::ram;
+use super::verify::verify;
 use crate::memory::GuestMemory;
 
 /// What a snapshot says of the machine beside its state.
@@ -148,9 +149,7 @@ pub fn load(
     let path = chain.layers()[0].path();
     let refused = |source| SnapshotError::Instances { path: path.to_owned(), source };
     if options.verify {
-        for layer in chain.layers() {
-            layer.snapshot().verify().map_err(container_error(layer.path()))?;
-        }
+        verify(chain)?;
     }
     let mut state = instances.stage(newest).map_err(refused)?;
     let ram = ram::stage(memory, chain)?;
