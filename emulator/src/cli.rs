@@ -5,6 +5,7 @@
 //! yes, 1 no (files differ, a file would not load), 2 wrong usage or bad input; a run ends with the
 //! guest's code. What a user asked for goes to standard output, everything else to standard error.
 
+mod bisect;
 mod check;
 mod completions;
 mod convert;
@@ -60,6 +61,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Bisect(bisect::Args),
     Check(check::Args),
     Convert(convert::Args),
     Completions(completions::Args),
@@ -89,6 +91,7 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     let mut output = Output::stdout();
     let Some(verb) = cli.verb else { return run::run(&cli.run, boards) };
     let result = match verb {
+        Verb::Bisect(args) => bisect::run(&args, boards, &mut output),
         Verb::Check(args) => check::run(&args, boards, &mut output),
         Verb::Convert(args) => convert::run(&args, boards, &mut output),
         Verb::Completions(args) => completions::run(&args, command(), &mut output),

@@ -124,6 +124,8 @@ pub struct LiveDoor {
     has_debugger: bool,
     /// The debugger's flag: waiting ends when it is set.
     attention: Option<Arc<AtomicBool>>,
+    /// How long a wait for the host may take ([`Door::wait_at_most`]).
+    patience: Option<Duration>,
     /// Restores the terminal when the door closes.
     _terminal: Option<RawTerminal>,
 }
@@ -168,6 +170,7 @@ impl LiveDoor {
             has_socket,
             has_debugger,
             attention: None,
+            patience: None,
             _terminal: terminal,
         };
         Ok((door, desk))
@@ -309,6 +312,7 @@ impl Door for LiveDoor {
     }
 
     fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
+        let come_back = self.patience.map(|patience| Instant::now() + patience);
         self.first_wait();
         let limit_ns = match self.until {
             Some(Target::Time { ns }) => Some(ns),
@@ -331,6 +335,10 @@ impl Door for LiveDoor {
                 };
                 return Wake::After { idle_ns };
             }
+            let patience = come_back.map(|at| at.saturating_duration_since(Instant::now()));
+            if patience == Some(Duration::ZERO) {
+                return Wake::After { idle_ns: 0 };
+            }
             match (self.pace, due_ns) {
                 (Pace::Max, Some(_)) => return due,
                 (Pace::Real, Some(due_ns)) => {
@@ -338,15 +346,20 @@ impl Door for LiveDoor {
                     if left_ns == 0 {
                         return due;
                     }
-                    self.wait(Some(Duration::from_nanos(left_ns)));
+                    let left = Duration::from_nanos(left_ns);
+                    self.wait(Some(patience.map_or(left, |patience| patience.min(left))));
                 }
                 (_, None) if self.input_ended && !self.has_socket => {
                     self.leave = Some(Leave::Forsaken);
                     return Wake::Leave;
                 }
-                (_, None) => self.wait(None),
+                (_, None) => self.wait(patience),
             }
         }
+    }
+
+    fn wait_at_most(&mut self, limit: Option<Duration>) {
+        self.patience = limit;
     }
 
     fn output(&mut self, _: Position, output: Output<'_>) {

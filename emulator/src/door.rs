@@ -11,7 +11,7 @@
 //! disk data and clock reads are computed and never pass through here. Why a door asked the machine
 //! to leave is known to the door, so that no host error crosses the machine.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use crate::clock::Position;
 
@@ -122,6 +122,11 @@ pub trait Door {
     /// A door that has nothing and sees no deadline must answer [`Wake::Leave`] or wait for its
     /// host: the machine never spins.
     fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake;
+
+    /// From now on, a door that waits for its host in [`Door::idle`] comes back after this long at
+    /// the latest, with [`Wake::After`] no time at all; `None` lets it wait as long as it likes. A door
+    /// that never waits need not know.
+    fn wait_at_most(&mut self, _: Option<Duration>) {}
 
     /// The guest has sent something out.
     fn output(&mut self, now: Position, output: Output<'_>);

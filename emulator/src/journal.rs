@@ -29,7 +29,8 @@ pub use description::{Description, Image, KNOWN_NEEDS, Parent};
 pub use frame::{FRAME_MAGIC, FrameHeader, FrameKind, HEADER_LEN, MAX_PAYLOAD};
 pub use reader::{Ending, FrameAt, Reader, Records};
 pub use record::{
-    Batch, DIGEST_PARTS, DIGEST_STATE, DIGEST_TRANSCRIPT, END, MARK, MAX_DATA, Names, Record,
+    Batch, DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, DIGEST_TRANSCRIPT, END, MARK, MAX_DATA, Names,
+    Record,
 };
 pub use writer::{FLUSH_BYTES, PackedPiece, Writer, pack_pieces};
 

@@ -100,10 +100,31 @@ pub struct Machine {
     properties: BTreeMap<&'static str, String>,
     types: &'static [board::SavedType],
     state: MachineState,
+    /// Accesses to devices, while somebody wants them noted.
+    accesses: Option<Vec<Access>>,
 }
+
+/// An access of a hart to a device, noted for whoever explains a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Steps before the instruction.
+    pub steps: u64,
+    /// Physical address.
+    pub addr: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether it was a write.
+    pub is_write: bool,
+    /// The value read or written; `None` for a fault.
+    pub value: Option<u64>,
+}
+
+/// Accesses noted at most: what comes later is not.
+const ACCESSES_MAX: usize = 1 << 20;
 
 /// The bus as a hart sees it during one slice.
 struct FabricBus<'a> {
+    accesses: Option<&'a mut Vec<Access>>,
     fabric: &'a mut Fabric,
     transcript: &'a mut Transcript,
     memory: &'a GuestMemory,
@@ -113,15 +134,34 @@ struct FabricBus<'a> {
 impl Bus for FabricBus<'_> {
     fn read(&mut self, steps: u64, addr: u64, width: Width) -> Result<u64, BusFault> {
         let result = self.fabric.read(self.memory, self.clock.ns_at(steps), addr, width);
-        self.transcript.access(steps, addr, width.bytes(), false, result.ok());
+        self.note(Access {
+            steps,
+            addr,
+            bytes: width.bytes(),
+            is_write: false,
+            value: result.ok(),
+        });
         result
     }
 
     fn write(&mut self, steps: u64, addr: u64, width: Width, value: u64) -> Result<(), BusFault> {
         let result = self.fabric.write(self.memory, self.clock.ns_at(steps), addr, width, value);
-        let taken = result.is_ok().then_some(value & width.mask());
-        self.transcript.access(steps, addr, width.bytes(), true, taken);
+        let value = result.is_ok().then_some(value & width.mask());
+        self.note(Access { steps, addr, bytes: width.bytes(), is_write: true, value });
         result
+    }
+}
+
+impl FabricBus<'_> {
+    #[inline]
+    fn note(&mut self, access: Access) {
+        let Access { steps, addr, bytes, is_write, value } = access;
+        self.transcript.access(steps, addr, bytes, is_write, value);
+        if let Some(accesses) = &mut self.accesses
+            && accesses.len() < ACCESSES_MAX
+        {
+            accesses.push(access);
+        }
     }
 }
 
@@ -147,6 +187,11 @@ impl Machine {
     /// The harts, to change them.
     pub fn harts_mut(&mut self) -> &mut [Box<dyn Vcpu>] {
         &mut self.harts
+    }
+
+    /// Puts something around each hart or in its place, such as one that observes or misbehaves.
+    pub fn map_harts(&mut self, wrap: impl FnMut(Box<dyn Vcpu>) -> Box<dyn Vcpu>) {
+        self.harts = std::mem::take(&mut self.harts).into_iter().map(wrap).collect();
     }
 
     /// The devices.
@@ -244,6 +289,16 @@ impl Machine {
             instances.add(path, device);
         }
         (instances, &self.memory)
+    }
+
+    /// Notes every access to a device from now on, the first million of them; or no longer.
+    pub fn trace_accesses(&mut self, wanted: bool) {
+        self.accesses = wanted.then(Vec::new);
+    }
+
+    /// The accesses noted since the last call.
+    pub fn take_accesses(&mut self) -> Vec<Access> {
+        self.accesses.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Moves the timeline, as the last act but one of a restore; [`Machine::rewire`] must follow.
@@ -344,6 +399,7 @@ impl Machine {
         debug_assert!(budget > 0, "something is due at {position:?} and has not been settled");
         let hart = &mut self.harts[cursor];
         let mut bus = FabricBus {
+            accesses: self.accesses.as_mut(),
             fabric: &mut self.fabric,
             transcript: &mut self.state.transcript,
             memory: &self.memory,

@@ -21,6 +21,7 @@
 
 #![expect(unsafe_code, reason = "owns the host mapping of guest RAM")]
 
+mod capture;
 mod changes;
 mod epoch;
 mod image;
@@ -34,6 +35,7 @@ use std::ops::Range;
 
 use memmap2::{MmapMut, UncheckedAdvice};
 
+pub use capture::CapturedPages;
 pub use changes::{Change, Changes};
 pub use epoch::Preserved;
 pub use image::FilePages;
@@ -500,6 +502,12 @@ impl GuestMemory {
     #[must_use]
     pub fn change_count(&self) -> u64 {
         self.changes.borrow().count()
+    }
+
+    /// Has every processor drop what it derived from memory: TLB entries, decoded and translated
+    /// code. Invisible to the guest.
+    pub fn drop_derived(&self) {
+        self.changes.borrow_mut().forget();
     }
 
     /// What was logged since the `seen`-th change.

@@ -10,6 +10,8 @@
 //! an event that never comes: a machine that runs past one, or waits for ever in front of one, has
 //! diverged.
 
+pub mod bisect;
+mod capture;
 pub mod checkpoint;
 pub mod described;
 mod divergence;
@@ -22,6 +24,7 @@ mod spec;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 pub use divergence::Divergence;
 pub use open::{OpenError, Opened, Tuning, build};
@@ -31,7 +34,7 @@ pub use session::{
     Attended, Ledger, RecordSession, ReplaySession, ReplayStop, SessionError, how_off,
 };
 pub use spec::{PositionSpec, SpecError, Target};
-pub use state::{NamedDigest, StateDigest};
+pub use state::{DigestChain, ForeignDigest, StateDigest};
 
 /// Steps from one transcript digest to the next, unless `--digest-every` says otherwise.
 pub const TRANSCRIPT_EVERY: u64 = 1 << 24;

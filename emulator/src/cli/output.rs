@@ -40,6 +40,12 @@ pub enum CliError {
     /// A recording or replay cannot go on.
     #[error(transparent)]
     Session(#[from] crate::timeline::SessionError),
+    /// A recording cannot be verified.
+    #[error(transparent)]
+    Verify(#[from] crate::timeline::verify::VerifyError),
+    /// A divergence cannot be narrowed.
+    #[error(transparent)]
+    Bisect(#[from] crate::timeline::bisect::BisectError),
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),

@@ -170,7 +170,7 @@ pub(super) fn replay(
         }
         Err(SessionError::Diverged(divergence)) => {
             eprintln!("\nthe replay left the recorded path: {divergence}");
-            eprintln!("`emulator verify {}` compares every digest", path.display());
+            eprintln!("`emulator bisect {}` finds the instruction", path.display());
             DIVERGED
         }
         Err(error) => return Err(error.into()),

@@ -186,7 +186,11 @@ fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
     let started = Instant::now();
     let live = match &args.recording.replay {
         Some(path) => {
-            let tuning = Tuning { engine: args.engine, jit_threshold: args.jit_threshold };
+            let tuning = Tuning {
+                engine: args.engine,
+                jit_threshold: args.jit_threshold,
+                ..Tuning::default()
+            };
             match recording::replay(&args.recording, path, boards, tuning)? {
                 Replayed::Over { machine, code } => {
                     args.end(&machine, started);
@@ -288,9 +292,9 @@ impl Args {
             let default = boards.first().map_or("", |board| board.name());
             return Ok((self.machine.clone().unwrap_or_else(|| default.to_owned()), config));
         };
-        let Config { engine, jit_threshold, .. } = config;
+        let Config { engine, jit_threshold, compilation, .. } = config;
         let saved = snapshot::config_of(chain)?;
-        Ok((snapshot::machine_name(chain), Config { engine, jit_threshold, ..saved }))
+        Ok((snapshot::machine_name(chain), Config { engine, jit_threshold, compilation, ..saved }))
     }
 
     /// Saves the machine if that was asked for.
@@ -305,7 +309,11 @@ impl Args {
     /// Runs or replays under GDB.
     fn debug(&self, endpoint: &Endpoint, boards: &[&dyn Board]) -> Result<u8, CliError> {
         let subject = if let Some(path) = &self.recording.replay {
-            let tuning = Tuning { engine: self.engine, jit_threshold: self.jit_threshold };
+            let tuning = Tuning {
+                engine: self.engine,
+                jit_threshold: self.jit_threshold,
+                ..Tuning::default()
+            };
             query::open(path, boards, tuning)?
         } else {
             let Some(started) = self.start(boards, Monitor::Debugger)? else { return Ok(0) };

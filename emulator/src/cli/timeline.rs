@@ -51,7 +51,7 @@ pub(super) fn run(
         samples: args.samples,
         from: args.from.clone(),
         to: args.to.clone(),
-        tuning: Tuning { engine: args.engine, jit_threshold: None },
+        tuning: Tuning { engine: args.engine, ..Tuning::default() },
     };
     let picture = sampler::sample(&args.file, boards, &options).map_err(|error| match error {
         PictureError::Open(error) => CliError::Replay(error),

@@ -1,18 +1,13 @@
 //! `emulator verify`
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::path::PathBuf;
 
 use super::output::{Answer, CliError, Output};
 use crate::{
-    clock::Position,
-    journal::Reader,
     machine::board::{Board, Engine},
     timeline::{
-        Opened, ReplayStop, SessionError, Target, Tuning, checkpoint::checkpoints, how_off,
-        listing::ending_in_words,
+        Tuning,
+        verify::{Verified, verify},
     },
 };
 
@@ -44,91 +39,20 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
-    let tuning = Tuning { engine: args.engine, jit_threshold: None };
-    let recording = Reader::open(&args.file)?;
-    let stretches = if args.jobs > 1 { checkpoints(&recording) } else { Vec::new() };
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut reports = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number > stretches.len() {
-                return reports;
-            }
-            let end = stretches.get(number).map(|checkpoint| checkpoint.position);
-            reports.push((number, stretch(&args.file, boards, tuning, number, end)));
-        }
-    };
-    let mut reports: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..args.jobs).map(|_| scope.spawn(work)).collect();
-        let mut reports = work();
-        for thread in threads {
-            match thread.join() {
-                Ok(more) => reports.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        reports
-    });
-    reports.sort_by_key(|(number, _)| *number);
-    let (mut compared, mut steps, mut words, mut answer) = (0, 0, String::new(), Answer::Yes);
-    for (_, report) in reports {
-        let report = report?;
-        compared += report.compared;
-        (steps, words, answer) = (report.steps, report.words, report.answer);
-        // What comes after the first difference follows from it.
-        if matches!(answer, Answer::No) {
-            break;
-        }
-    }
-    let equal = matches!(answer, Answer::Yes);
+    let tuning = Tuning { engine: args.engine, ..Tuning::default() };
+    let Verified { compared, steps, end, divergence } =
+        verify(&args.file, boards, tuning, args.jobs as usize)?;
+    let equal = divergence.is_none();
     if args.json {
         let report = serde_json::json!({
-            "file": args.file, "equal": equal, "digests": compared, "steps": steps, "end": words,
+            "file": args.file, "equal": equal, "digests": compared, "steps": steps, "end": end,
         });
         out.line(format_args!("{report}"));
     } else if equal {
-        out.line(format_args!("equal: {compared} digests up to instruction {steps} ({words})"));
+        out.line(format_args!("equal: {compared} digests up to instruction {steps} ({end})"));
     } else {
-        out.line(format_args!("DIVERGED: {words}"));
+        out.line(format_args!("DIVERGED: {end}"));
+        out.line(format_args!("`emulator bisect {}` finds the instruction", args.file.display()));
     }
-    Ok(answer)
-}
-
-/// What became of one stretch.
-struct Report {
-    answer: Answer,
-    words: String,
-    compared: u64,
-    steps: u64,
-}
-
-/// Replays stretch `number`: from power-on (0) or the checkpoint before it, to `end` or to the end of
-/// the recording.
-fn stretch(
-    file: &Path,
-    boards: &[&dyn Board],
-    tuning: Tuning,
-    number: usize,
-    end: Option<Position>,
-) -> Result<Report, CliError> {
-    let Opened { recording, mut machine, mut session } = match number.checked_sub(1) {
-        None => Opened::at_power_on(file, boards, tuning, ())?,
-        Some(before) => Opened::at_checkpoint(file, boards, tuning, before, ())?,
-    };
-    // Stretches overlap by the events at the place of a checkpoint.
-    let limit = end.map(|end| Target::Position(Position { sequence: u64::MAX, ..end }));
-    session.replayer_mut().limit(limit);
-    let result = session.run(&mut machine, Position::MAX);
-    let compared = session.replayer_mut().compared();
-    let (answer, words) = match result {
-        Ok(ReplayStop::PoweredOff { code }) => (Answer::Yes, how_off(code)),
-        Ok(ReplayStop::End { how: Some(how) }) => (Answer::Yes, how),
-        Ok(ReplayStop::End { how: None } | ReplayStop::Limit | ReplayStop::Debug { .. }) => {
-            (Answer::Yes, ending_in_words(recording.ending(), recording.last()))
-        }
-        Err(SessionError::Diverged(divergence)) => (Answer::No, divergence.to_string()),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Report { answer, words, compared, steps: machine.position().steps })
+    Ok(if equal { Answer::Yes } else { Answer::No })
 }

@@ -24,8 +24,12 @@ pub const DIGEST_TRANSCRIPT: &str = "digest.transcript";
 /// Annotation: names of the parts of the state digests that follow; the data are a postcard
 /// `Vec<String>`.
 pub const DIGEST_PARTS: &str = "digest.parts";
-/// Annotation: a digest of the whole state; the data are a postcard `StateDigest`.
+/// Annotation: a digest of everything but RAM; the data are a postcard list of what changed since
+/// the one before.
 pub const DIGEST_STATE: &str = "digest.state";
+/// Annotation: the root of the page tree over RAM at the position of the last [`DIGEST_STATE`] before;
+/// 16 little-endian bytes. It comes later because the pages are hashed while the guest goes on.
+pub const DIGEST_RAM: &str = "digest.ram";
 /// Annotation: somebody named this position; the data are the UTF-8 name.
 pub const MARK: &str = "mark";
 /// The run ended here in good order; the data are UTF-8 and say how.

@@ -117,16 +117,22 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the file does not yet say all up to `now`.
+    #[must_use]
+    pub fn is_behind(&self, now: Position) -> bool {
+        !self.batch.is_empty() || frame::span(now) != self.flushed
+    }
+
     /// Appends what was collected; from then on the recording is complete up to `now`. Does nothing
     /// when there is nothing new.
     ///
     /// # Errors
     /// [`JournalError::Io`] when the host fails.
     pub fn flush(&mut self, now: Position) -> Result<(), JournalError> {
-        let now = frame::span(now);
-        if self.batch.is_empty() && now == self.flushed {
+        if !self.is_behind(now) {
             return Ok(());
         }
+        let now = frame::span(now);
         let payload = self.batch.take(now);
         self.frame(FrameKind::Records, self.first, now, &PackedPiece::of(payload, LEVEL))?;
         self.first = now;

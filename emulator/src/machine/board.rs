@@ -11,7 +11,7 @@ use crate::{
     isa::guest::Guest,
     loader::LoaderError,
     memory::MemoryError,
-    translate::{EngineConfig, TranslatorError, equip},
+    translate::{Compilation, EngineConfig, TranslatorError, equip},
     vcpu::Vcpu,
 };
 
@@ -61,6 +61,8 @@ pub struct Config {
     pub engine: Engine,
     /// Executions after which a block is translated; the engine's own when absent.
     pub jit_threshold: Option<u32>,
+    /// When code is translated.
+    pub compilation: Compilation,
 }
 
 impl Default for Config {
@@ -80,6 +82,7 @@ impl Default for Config {
             htif: None,
             engine: Engine::Auto,
             jit_threshold: None,
+            compilation: Compilation::default(),
         }
     }
 }
@@ -92,6 +95,7 @@ impl Config {
     pub fn equip<G: Guest + Vcpu>(&self, guest: G) -> Result<Box<dyn Vcpu>, BuildError> {
         let threshold = |default: u32| EngineConfig {
             threshold: self.jit_threshold.unwrap_or(default),
+            compilation: self.compilation,
             ..EngineConfig::default()
         };
         let (config, required) = match self.engine {

@@ -102,6 +102,7 @@ impl MachineBuilder {
             properties: self.properties,
             types: self.types,
             state,
+            accesses: None,
         }
     }
 }

@@ -195,10 +195,25 @@ impl Fabric {
         self.slots.iter().map(|slot| slot.activity)
     }
 
+    /// Instance path of the device whose registers are at `addr`, and the offset in them.
+    #[must_use]
+    pub fn place_of(&self, addr: u64) -> Option<(&str, u64)> {
+        let before =
+            self.mappings.partition_point(|mapping| mapping.base <= addr).checked_sub(1)?;
+        let mapping = self.mappings[before];
+        let offset = addr - mapping.base;
+        (offset < mapping.shape.bytes).then(|| (self.path(mapping.device), offset))
+    }
+
     /// The number of the device with this instance path.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<usize> {
         self.slots.iter().position(|slot| slot.path == path)
+    }
+
+    /// Instance paths of the devices and the levels of their output lines, line `n` in bit `n`.
+    pub fn line_levels(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.slots.iter().map(|slot| (slot.path.as_str(), slot.levels))
     }
 
     /// The instance path of a device.
@@ -216,6 +231,18 @@ impl Fabric {
     /// A device by number, to change its state. [`Fabric::rewire`] must follow.
     pub fn device_mut(&mut self, device: usize) -> &mut dyn Device {
         &mut *self.slots[device].device
+    }
+
+    /// Puts something around a device or in its place, such as one that observes or misbehaves: path,
+    /// mappings and wires stay, and so must registers and lines. [`Fabric::rewire`] must follow.
+    pub fn map_device(
+        &mut self,
+        device: usize,
+        wrap: impl FnOnce(Box<dyn Device>) -> Box<dyn Device>,
+    ) {
+        let Slot { device: inner, path, levels, wires, activity } = self.slots.remove(device);
+        let device_in_place = wrap(inner);
+        self.slots.insert(device, Slot { device: device_in_place, path, levels, wires, activity });
     }
 
     /// Instance paths and states of the devices, by number.

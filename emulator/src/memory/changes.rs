@@ -77,6 +77,12 @@ impl Log {
         self.kept.push(change);
     }
 
+    /// Forgets everything: each reader has to drop what it derived from memory.
+    pub(super) fn forget(&mut self) {
+        self.forgotten = self.count() + 1;
+        self.kept.clear();
+    }
+
     #[inline]
     pub(super) fn count(&self) -> u64 {
         self.forgotten + self.kept.len() as u64

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, GuestMemory, PAGE_LEN, PageFlags, PageSet, written::Written};
+use super::{
+    Change, GuestMemory, PAGE_LEN, PageFlags, PageSet, capture::Capture, written::Written,
+};
 
 /// The old content of pages by page number; `None` for a page that was all zero.
 pub type Preserved = BTreeMap<usize, Option<Box<[u8]>>>;
@@ -21,6 +23,7 @@ pub(super) struct Epoch {
     pub(super) written: Option<Written>,
     /// Pages in `dirty` whose next write comes here again, for the mark alone.
     pub(super) noted: PageSet,
+    pub(super) capture: Capture,
 }
 
 impl GuestMemory {
@@ -45,6 +48,18 @@ impl GuestMemory {
         let mut pages = self.epoch.borrow().dirty.clone();
         pages.sort_unstable();
         pages
+    }
+
+    /// Adds the pages written in this epoch to `pages`.
+    pub fn add_dirty_pages(&self, pages: &mut PageSet) {
+        pages.extend(self.epoch.borrow().dirty.iter().copied());
+    }
+
+    /// Pages that may hold anything but zeros.
+    #[must_use]
+    pub fn touched_pages(&self) -> PageSet {
+        let is_touched = |page: &usize| self.page_flags(*page).contains(PageFlags::TOUCHED);
+        (0..self.page_count()).filter(is_touched).collect()
     }
 
     /// Number of pages written in this epoch.
@@ -84,6 +99,7 @@ impl GuestMemory {
             return;
         }
         epoch.dirty.push(page);
+        self.capture_before_write(page, &mut epoch.capture);
         if epoch.preserving {
             let touched = self.page_flags(page).contains(PageFlags::TOUCHED);
             let content = touched.then(|| self.copy_page(page));

@@ -2,15 +2,12 @@
 //!
 //! A checkpoint holds the state of every instance, self-described like a snapshot, and the pages of
 //! RAM that were written since the checkpoint before it; the first holds all that are not zero. To
-//! restore one, the pages of all up to it are put in place in order. While recording the machine
-//! stops only for copying those pages; a thread of its own compresses them. Checkpoints are spaced
-//! by what they cost, so that recording stays cheap on any guest.
+//! restore one, the pages of all up to it are put in place in order. While recording, the machine
+//! stops for the state of its devices only: pages are copied on write and in small bites, and a
+//! thread of its own hashes and compresses them. Checkpoints are spaced by what they cost, so that
+//! recording stays cheap on any guest.
 
-use std::{
-    sync::mpsc::{Receiver, Sender, channel},
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use vmstate::container::{MachineName, Snapshot, SnapshotBuilder};
@@ -19,7 +16,7 @@ use crate::{
     clock::Position,
     journal::{FrameAt, FrameKind, JournalError, PackedPiece, Reader, pack_pieces},
     machine::Machine,
-    memory::PAGE_LEN,
+    memory::{CapturedPages, PAGE_LEN},
 };
 
 use super::described::PRODUCER;
@@ -70,40 +67,64 @@ struct Head<'a> {
     /// A snapshot container without RAM.
     #[serde(borrow)]
     state: &'a [u8],
-    /// Page numbers, ascending; true for a page that is all zero and has no bytes below.
+    /// Page numbers; true for a page that is all zero and has no bytes below.
     pages: Vec<(u64, bool)>,
 }
 
-/// Copies the state of `machine` and the given pages of its RAM.
-pub(super) fn capture(
-    machine: &Machine,
-    pages: impl IntoIterator<Item = usize>,
+/// A checkpoint in the making: the state is there, the pages come as they are copied.
+#[derive(Debug)]
+pub(super) struct Draft {
     number: usize,
-) -> Result<Vec<u8>, CheckpointError> {
-    let refused = |why: String| CheckpointError::State { number, why };
-    let mut builder = SnapshotBuilder::new(PRODUCER, MachineName::default(), Default::default());
-    machine.instances().save(&mut builder, &|_, _| None).map_err(|e| refused(e.to_string()))?;
-    let state = builder
-        .begin(Vec::new())
-        .and_then(vmstate::container::SnapshotWriter::finish)
-        .map_err(|error| refused(error.to_string()))?;
-    let memory = machine.memory();
-    let (mut numbers, mut bytes) = (Vec::new(), Vec::new());
-    let mut content = [0; PAGE_LEN];
-    for page in pages {
-        let read = memory.read(memory.address_of(page), &mut content);
-        assert!(read.is_ok(), "page {page} is guest RAM");
-        let is_zero = content.iter().all(|byte| *byte == 0);
-        numbers.push((page as u64, is_zero));
-        if !is_zero {
-            bytes.extend_from_slice(&content);
+    position: Position,
+    state: Vec<u8>,
+    pages: Vec<(u64, bool)>,
+    bytes: Vec<u8>,
+}
+
+impl Draft {
+    /// Begins checkpoint `number` of `machine` as it is now.
+    pub(super) fn new(machine: &Machine, number: usize) -> Result<Self, CheckpointError> {
+        let state = save_state(machine).map_err(|why| CheckpointError::State { number, why })?;
+        let position = machine.position();
+        Ok(Self { number, position, state, pages: Vec::new(), bytes: Vec::new() })
+    }
+
+    /// Where it was begun.
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Adds pages as they were then.
+    pub(super) fn add(&mut self, copies: &CapturedPages) {
+        for (page, content) in copies.iter() {
+            let is_zero = content.iter().all(|byte| *byte == 0);
+            self.pages.push((page as u64, is_zero));
+            if !is_zero {
+                self.bytes.extend_from_slice(content);
+            }
         }
     }
-    let Position { steps, idle_ns, sequence } = machine.position();
-    let head = Head { steps, idle_ns, sequence, state: &state, pages: numbers };
-    let mut payload = super::session::encode(&head);
-    payload.append(&mut bytes);
-    Ok(payload)
+
+    /// The whole, compressed.
+    pub(super) fn pack(mut self) -> Vec<PackedPiece> {
+        let Position { steps, idle_ns, sequence } = self.position;
+        let head = Head { steps, idle_ns, sequence, state: &self.state, pages: self.pages };
+        let mut payload = super::session::encode(&head);
+        payload.append(&mut self.bytes);
+        pack_pieces(self.number as u64, &payload)
+    }
+}
+
+/// The state of every instance of `machine` as a snapshot container without RAM.
+pub(super) fn save_state(machine: &Machine) -> Result<Vec<u8>, String> {
+    let mut builder = SnapshotBuilder::new(PRODUCER, MachineName::default(), Default::default());
+    // In the shapes of the machine's version, which every later build reads.
+    let version_of = |_: &str, type_name: &str| machine.version_of(type_name);
+    machine.instances().save(&mut builder, &version_of).map_err(|error| error.to_string())?;
+    builder
+        .begin(Vec::new())
+        .and_then(vmstate::container::SnapshotWriter::finish)
+        .map_err(|error| error.to_string())
 }
 
 /// A checkpoint's place in a recording.
@@ -176,82 +197,80 @@ fn place_pages(machine: &Machine, head: &Head<'_>, bytes: &[u8]) -> Result<(), &
     if contents.next().is_none() { Ok(()) } else { Err("it has pages too many") }
 }
 
-fn load_state(machine: &mut Machine, state: &[u8]) -> Result<(), String> {
+pub(super) fn load_state(machine: &mut Machine, state: &[u8]) -> Result<(), String> {
     let snapshot = Snapshot::from_slice(state).map_err(|error| error.to_string())?;
     let mut instances = machine.instances_mut();
     let mut staged = instances.stage(&snapshot).map_err(|error| error.to_string())?;
     instances.commit(&mut staged).map_err(|error| error.to_string())
 }
 
-/// When the next checkpoint is due, and the thread that compresses them.
+/// When the next checkpoint is due, and what those before cost.
 #[derive(Debug)]
-pub(super) struct Checkpointer {
-    due: Instant,
-    spacing: Duration,
+pub(super) struct Spacing {
     /// Host time between two, when the user gave it.
     fixed: Option<Duration>,
-    count: usize,
-    work: Option<Sender<(Position, u64, Vec<u8>)>>,
-    done: Receiver<(Position, Vec<PackedPiece>)>,
-    thread: Option<JoinHandle<()>>,
+    spacing: Duration,
+    taken: Instant,
+    stops: Stops,
+    /// How long the last one stopped the machine in all its bites.
+    cost: Duration,
 }
 
-impl Checkpointer {
-    pub(super) fn new(every: Option<Duration>) -> Self {
-        let (work, jobs) = channel::<(Position, u64, Vec<u8>)>();
-        let (results, done) = channel();
-        let thread = std::thread::spawn(move || {
-            for (position, number, payload) in jobs {
-                if results.send((position, pack_pieces(number, &payload))).is_err() {
-                    return;
-                }
-            }
-        });
-        let spacing = every.unwrap_or(LEAST_SPACING);
+/// How long checkpoints stopped the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stops {
+    /// Number of checkpoints.
+    pub checkpoints: usize,
+    /// The longest time for which the machine stood still at once.
+    pub longest: Duration,
+    /// All such times together.
+    pub total: Duration,
+}
+
+impl Spacing {
+    pub(super) fn new(fixed: Option<Duration>) -> Self {
         Self {
-            due: Instant::now() + spacing,
-            spacing,
-            fixed: every,
-            count: 0,
-            work: Some(work),
-            done,
-            thread: Some(thread),
+            fixed,
+            spacing: fixed.unwrap_or(LEAST_SPACING),
+            taken: Instant::now(),
+            stops: Stops::default(),
+            cost: Duration::ZERO,
         }
     }
 
+    /// Host time of the next one.
     pub(super) fn due(&self) -> Instant {
-        self.due
+        self.taken + self.spacing
     }
 
-    /// Number of the next checkpoint.
+    /// Whether the user gave the distance.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
+    /// Number of the next one.
     pub(super) fn number(&self) -> usize {
-        self.count
+        self.stops.checkpoints
     }
 
-    /// Hands a captured checkpoint over; `started` is when the machine was stopped for it.
-    pub(super) fn hand_over(&mut self, position: Position, payload: Vec<u8>, started: Instant) {
-        if let Some(work) = &self.work {
-            // A thread that died would have panicked; joining it at the end says so.
-            drop(work.send((position, self.count as u64, payload)));
-        }
-        self.count += 1;
-        let cost = started.elapsed();
-        self.spacing = self.fixed.unwrap_or_else(|| LEAST_SPACING.max(cost * COST_FACTOR));
-        self.due = Instant::now() + self.spacing;
+    pub(super) fn stops(&self) -> Stops {
+        self.stops
     }
 
-    /// Compressed checkpoints that are ready to be written.
-    pub(super) fn ready(&self) -> Vec<(Position, Vec<PackedPiece>)> {
-        self.done.try_iter().collect()
+    /// A checkpoint was begun; the machine has stood still for it since `started`.
+    pub(super) fn begun(&mut self, started: Instant) {
+        self.taken = started;
+        self.cost = Duration::ZERO;
+        self.stops.checkpoints += 1;
+        self.stood_still(started);
     }
 
-    /// Waits for the rest.
-    pub(super) fn finish(&mut self) -> Vec<(Position, Vec<PackedPiece>)> {
-        self.work = None;
-        let rest = self.done.iter().collect();
-        if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok(), "compressing a checkpoint cannot fail");
-        }
-        rest
+    /// The machine has stood still for it again since `started`.
+    pub(super) fn stood_still(&mut self, started: Instant) {
+        let stop = started.elapsed();
+        self.stops.longest = self.stops.longest.max(stop);
+        self.stops.total += stop;
+        self.cost += stop;
+        self.spacing = self.fixed.unwrap_or_else(|| LEAST_SPACING.max(self.cost * COST_FACTOR));
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         Image, Machine,
         board::{Config, Engine},
     },
+    translate::Compilation,
 };
 
 /// How builds of this program call themselves in what they write.
@@ -131,6 +132,7 @@ pub fn config_of(recording: &mut Reader) -> Result<Config, DescriptionError> {
         images,
         engine: Engine::default(),
         jit_threshold: None,
+        compilation: Compilation::default(),
     })
 }
 

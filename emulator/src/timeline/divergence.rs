@@ -106,3 +106,18 @@ pub enum Divergence {
         equal_up_to: Position,
     },
 }
+
+impl Divergence {
+    /// The last place that was equal, and the first at which the difference could be seen.
+    #[must_use]
+    pub fn interval(&self) -> (Position, Position) {
+        match self {
+            Self::Transcript { position, equal_up_to, .. }
+            | Self::State { position, equal_up_to, .. }
+            | Self::RanPast { now: position, equal_up_to, .. }
+            | Self::WaitsForEver { now: position, equal_up_to, .. }
+            | Self::Stopped { now: position, equal_up_to, .. }
+            | Self::RunsOn { recorded: position, equal_up_to, .. } => (*equal_up_to, *position),
+        }
+    }
+}

@@ -11,11 +11,12 @@ use crate::{
     clock::Position,
     door::kind,
     journal::{
-        DIGEST_STATE, Description, END, Ending, FrameKind, JournalError, MARK, Reader, Record,
+        DIGEST_PARTS, DIGEST_STATE, Description, END, Ending, FrameKind, JournalError, MARK,
+        Reader, Record,
     },
 };
 
-use super::StateDigest;
+use super::state::StateChange;
 
 /// What a recording is, without its records.
 #[derive(Clone, Debug, Serialize)]
@@ -194,13 +195,17 @@ fn content(record: &Record) -> String {
             bytes.copy_from_slice(data);
             format!("{} ns since 1970", u64::from_le_bytes(bytes))
         }
-        (DIGEST_STATE, data) => match postcard::from_bytes::<StateDigest>(data) {
-            Ok(digest) => {
-                let parts = digest.parts.len();
-                format!("state {:016x} ({parts} parts) ram {:032x}", digest.whole, digest.ram)
+        (DIGEST_STATE, data) => match postcard::from_bytes::<StateChange>(data) {
+            Ok(change) => {
+                let (whole, parts) = (u64::from_le_bytes(change.whole), change.changed.len());
+                format!("{whole:016x}, {parts} parts changed")
             }
             Err(_) => format!("{} bytes", data.len()),
         },
+        (DIGEST_PARTS, data) => {
+            let names = postcard::from_bytes::<Vec<String>>(data).unwrap_or_default();
+            format!("{} parts", names.len())
+        }
         (_, data) if data.len() <= 32 => hex(data),
         (_, data) => format!("{}.. ({} bytes)", hex(&data[..24]), data.len()),
     }

@@ -8,6 +8,7 @@ use crate::{
         Machine,
         board::{self, Board, BuildError, Engine},
     },
+    translate::Compilation,
 };
 
 use super::{
@@ -48,6 +49,8 @@ pub struct Tuning {
     pub engine: Engine,
     /// Executions after which code is translated.
     pub jit_threshold: Option<u32>,
+    /// When it is translated.
+    pub compilation: Compilation,
 }
 
 /// Builds the machine that `recording` describes and proves that it holds the recorded images. It
@@ -66,6 +69,7 @@ pub fn build(
     let mut config = config_of(recording)?;
     config.engine = tuning.engine;
     config.jit_threshold = tuning.jit_threshold;
+    config.compilation = tuning.compilation;
     let machine = board.build(version, &config)?.machine;
     check_images(recording.description(), &machine)?;
     Ok(machine)

@@ -23,6 +23,9 @@ const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// Steps after which the recorder wants to look at the host's clock again: a few milliseconds.
 const LOOK_EVERY: u64 = 1 << 21;
 
+/// Steps from one bite of a capture to the next: several times as long as a bite.
+const BITE_EVERY: u64 = 1 << 17;
+
 /// Why the recorder asked the machine to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecorderLeave {
@@ -35,6 +38,8 @@ pub enum RecorderLeave {
     StateDigestDue,
     /// A checkpoint is due.
     CheckpointDue,
+    /// The next bite of a capture is due ([`Recorder::set_busy`]).
+    CaptureDue,
 }
 
 /// A door that records what `inner` lets in.
@@ -51,6 +56,8 @@ pub struct Recorder<D> {
     flushed_at: Instant,
     checkpoint_due: Option<Instant>,
     checkpoint_last: Option<Position>,
+    /// A capture is under way; the next bite is due at these steps.
+    capture_due: Option<u64>,
 }
 
 impl<D: Door> Recorder<D> {
@@ -70,6 +77,7 @@ impl<D: Door> Recorder<D> {
             flushed_at: host_now(),
             checkpoint_due: None,
             checkpoint_last: None,
+            capture_due: None,
         }
     }
 
@@ -116,6 +124,11 @@ impl<D: Door> Recorder<D> {
     /// Host time at which the machine is to be stopped for a checkpoint, if ever.
     pub(super) fn checkpoint_at(&mut self, due: Option<Instant>) {
         self.checkpoint_due = due;
+    }
+
+    /// Whether a capture is under way, so that the machine is left now and then to go on with it.
+    pub(super) fn set_busy(&mut self, busy: bool) {
+        self.capture_due = busy.then_some(0);
     }
 
     /// Appends a checkpoint that was taken at `position`.
@@ -219,6 +232,7 @@ impl<D: Door> Door for Recorder<D> {
             .min(steps + LOOK_EVERY)
             .min(self.transcript_due.max(steps + 1))
             .min(self.state_due.max(steps + 1))
+            .min(self.capture_due.map_or(u64::MAX, |due| due.max(steps + 1)))
     }
 
     fn take(&mut self, now: Moment) -> Reply {
@@ -237,6 +251,11 @@ impl<D: Door> Door for Recorder<D> {
         if steps >= self.state_due {
             self.state_due = next_multiple(steps, self.state_every);
             self.leave = Some(RecorderLeave::StateDigestDue);
+            return Reply::Leave;
+        }
+        if self.capture_due.is_some_and(|due| steps >= due) {
+            self.capture_due = Some(steps + BITE_EVERY);
+            self.leave = Some(RecorderLeave::CaptureDue);
             return Reply::Leave;
         }
         // Where the guest stands still, another checkpoint would say the same.
@@ -264,13 +283,20 @@ impl<D: Door> Door for Recorder<D> {
     }
 
     fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
-        // The live door may wait for its host as long as it likes.
         self.flush_if_due(now.position);
+        // The live door may wait for its host as long as it likes, once everything is in the file.
+        let behind = self.failure.is_none() && self.writer.is_behind(now.position);
+        let left = FLUSH_EVERY.saturating_sub(self.flushed_at.elapsed());
+        self.inner.wait_at_most(behind.then_some(left));
         let wake = self.inner.idle(now, deadline_ns);
         if wake == Wake::Leave {
             self.leave = Some(RecorderLeave::Inner);
         }
         wake
+    }
+
+    fn wait_at_most(&mut self, limit: Option<Duration>) {
+        self.inner.wait_at_most(limit);
     }
 
     fn output(&mut self, now: Position, output: Output<'_>) {

@@ -6,15 +6,20 @@
 //! its steps are (because it is not idle where it was, or waits where it ran) has diverged, and the
 //! replayer says so instead of waiting.
 
-use std::{collections::VecDeque, iter::Peekable};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    iter::Peekable,
+};
 
 use crate::{
     clock::{Clock, Position},
     door::{Door, Moment, Output, PowerOn, Reply, Wake, kind},
-    journal::{DIGEST_PARTS, DIGEST_STATE, END, Ending, JournalError, Reader, Record, Records},
+    journal::{
+        DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, END, Ending, JournalError, Reader, Record, Records,
+    },
 };
 
-use super::{Divergence, Target};
+use super::{DigestChain, Divergence, StateDigest, Target};
 
 /// Why the replayer asked the machine to leave.
 #[derive(Debug)]
@@ -34,13 +39,13 @@ pub enum ReplayerLeave {
     Failed(JournalError),
 }
 
-/// A recorded digest of the whole state, as the journal holds it.
+/// A recorded digest of the whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordedState {
-    /// Names of its parts.
-    pub names: Vec<u8>,
-    /// The digest.
-    pub digest: Vec<u8>,
+    /// That of everything but RAM.
+    pub digest: StateDigest,
+    /// Root of the page tree over RAM, unless the recording was cut before it came.
+    pub ram: Option<u128>,
 }
 
 /// A door that replays a recording and hands what the guest sends out to `sink`.
@@ -55,10 +60,16 @@ pub struct Replayer<S> {
     leave: Option<ReplayerLeave>,
     equal_up_to: Position,
     sink: S,
-    /// Names of the parts of state digests, as recorded last.
-    names: Vec<u8>,
+    /// State digests as recorded so far.
+    digests: DigestChain,
+    /// Roots over RAM by the position of their digests.
+    roots: BTreeMap<Position, u128>,
     /// Digests compared so far.
     compared: u64,
+    /// Records taken from the recording so far.
+    taken: u64,
+    /// Transcripts are compared, and places that were missed are a divergence.
+    strict: bool,
 }
 
 /// Takes what a replayed guest sends out.
@@ -84,7 +95,7 @@ impl<S: Sink> Replayer<S> {
     /// [`JournalError`] when the recording cannot be read or holds inputs that this build does not
     /// know; all of them are named.
     pub fn new(recording: &Reader, step_ps: u64, sink: S) -> Result<Self, JournalError> {
-        let power_on = survey(recording)?;
+        let Survey { power_on, roots } = survey(recording)?;
         let mut replayer = Self {
             records: recording.records()?.peekable(),
             power_on,
@@ -95,8 +106,11 @@ impl<S: Sink> Replayer<S> {
             leave: None,
             equal_up_to: Position::default(),
             sink,
-            names: Vec::new(),
+            digests: DigestChain::default(),
+            roots,
             compared: 0,
+            taken: 0,
+            strict: true,
         };
         replayer.skip_power_on();
         Ok(replayer)
@@ -107,20 +121,63 @@ impl<S: Sink> Replayer<S> {
     /// # Errors
     /// [`JournalError`] when the recording cannot be read.
     pub fn seek(&mut self, recording: &Reader, position: Position) -> Result<(), JournalError> {
-        self.records = recording.records()?.peekable();
-        self.leave = None;
-        self.equal_up_to = position;
+        self.begin_again(recording, position)?;
         self.skip_power_on();
-        while let Some(Ok(record)) = self.records.peek() {
-            if record.position >= position {
-                break;
-            }
-            if &*record.kind == DIGEST_PARTS {
-                self.names.clone_from(&record.data);
-            }
-            self.records.next();
+        while let Some(Ok(record)) = self
+            .records
+            .next_if(|record| record.as_ref().is_ok_and(|record| record.position < position))
+        {
+            self.taken += 1;
+            self.learn(&record);
         }
         Ok(())
+    }
+
+    /// Goes to where another replay of `recording` was, at `position`, when it had taken `taken` of its
+    /// records.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the recording cannot be read.
+    pub fn resume(
+        &mut self,
+        recording: &Reader,
+        position: Position,
+        taken: u64,
+    ) -> Result<(), JournalError> {
+        self.begin_again(recording, position)?;
+        while self.taken < taken {
+            let Some(record) = self.take_record() else { break };
+            self.learn(&record?);
+        }
+        Ok(())
+    }
+
+    /// Records taken from the recording so far.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn begin_again(&mut self, recording: &Reader, here: Position) -> Result<(), JournalError> {
+        self.records = recording.records()?.peekable();
+        self.taken = 0;
+        self.leave = None;
+        self.equal_up_to = here;
+        self.digests = DigestChain::default();
+        Ok(())
+    }
+
+    fn take_record(&mut self) -> Option<Result<Record, JournalError>> {
+        let record = self.records.next();
+        self.taken += u64::from(record.is_some());
+        record
+    }
+
+    /// Follows the recording as far as it can without comparing transcripts: inputs whose place was
+    /// missed come late, digests whose place was missed are passed over. So the next digest of the
+    /// state behind a divergence can still say what differs.
+    pub fn be_lenient(&mut self) {
+        self.strict = false;
     }
 
     /// Where the machine is asked to leave; `None` for the end of the recording only.
@@ -171,7 +228,7 @@ impl<S: Sink> Replayer<S> {
             equal_up_to,
         };
         let mut state = None;
-        while let Some(Ok(record)) = self.records.next() {
+        while let Some(Ok(record)) = self.take_record() {
             if record.needed || record.position != now.position {
                 return Err(diverged(record.position));
             }
@@ -180,12 +237,8 @@ impl<S: Sink> Replayer<S> {
             {
                 return Err(*divergence);
             }
+            state = self.learn(&record).or(state);
             match &*record.kind {
-                DIGEST_PARTS => self.names = record.data,
-                DIGEST_STATE => {
-                    let names = self.names.clone();
-                    state = Some(RecordedState { names, digest: record.data });
-                }
                 END if record.data == how.as_bytes() => return Ok(state),
                 END => return Err(diverged(record.position)),
                 _ => {}
@@ -200,8 +253,24 @@ impl<S: Sink> Replayer<S> {
             if &*record.kind != kind::CLOCK_BASE && &*record.kind != kind::SEED {
                 break;
             }
-            self.records.next();
+            self.take_record();
         }
+    }
+
+    /// Takes in what a record says about digests; that of the state, if it is one.
+    fn learn(&mut self, record: &Record) -> Option<RecordedState> {
+        match &*record.kind {
+            DIGEST_PARTS => self.digests.names(&record.data),
+            DIGEST_STATE => match self.digests.next(&record.data) {
+                Ok(digest) => {
+                    let ram = self.roots.get(&record.position).copied();
+                    return Some(RecordedState { digest, ram });
+                }
+                Err(error) => tracing::warn!(position = ?record.position, %error, "passed over"),
+            },
+            _ => {}
+        }
+        None
     }
 
     fn leave(&mut self, why: ReplayerLeave) {
@@ -231,7 +300,7 @@ impl<S: Sink> Replayer<S> {
     /// Compares the transcript at `now` with the one in `record`.
     fn compare(&mut self, now: Moment, record: &Record) -> bool {
         match record.transcript {
-            Some(recorded) if recorded != now.transcript => {
+            Some(recorded) if recorded != now.transcript && self.strict => {
                 self.diverge(Divergence::Transcript {
                     position: now.position,
                     equal_up_to: self.equal_up_to,
@@ -251,7 +320,7 @@ impl<S: Sink> Replayer<S> {
 
     /// Takes the next record, which stands at `now`. `None` when it is passed over.
     fn deliver(&mut self, now: Moment) -> Option<Reply> {
-        let record = match self.records.next()? {
+        let record = match self.take_record()? {
             Ok(record) => record,
             Err(error) => {
                 self.leave(ReplayerLeave::Failed(error));
@@ -263,8 +332,11 @@ impl<S: Sink> Replayer<S> {
         }
         match &*record.kind {
             DIGEST_STATE => {
-                let names = self.names.clone();
-                let recorded = RecordedState { names, digest: record.data };
+                let recorded = self.learn(&record)?;
+                // A lenient replay may have waited for another time.
+                if record.position.steps != now.position.steps {
+                    return None;
+                }
                 self.leave(ReplayerLeave::StateDigest(recorded));
                 Some(Reply::Leave)
             }
@@ -283,7 +355,7 @@ impl<S: Sink> Replayer<S> {
                 Some(Reply::Leave)
             }
             DIGEST_PARTS => {
-                self.names = record.data;
+                self.learn(&record);
                 None
             }
             // A transcript has been compared by now; what is not an input needs nothing else.
@@ -340,7 +412,7 @@ impl<S: Sink> Door for Replayer<S> {
             if position > now.position {
                 return Reply::Nothing;
             }
-            if position < now.position {
+            if position < now.position && self.strict {
                 let equal_up_to = self.equal_up_to;
                 let now = now.position;
                 self.diverge(Divergence::RanPast { now, recorded: position, what, equal_up_to });
@@ -389,10 +461,18 @@ impl<S: Sink> Door for Replayer<S> {
     }
 }
 
+/// What has to be known of a recording before it is replayed.
+struct Survey {
+    power_on: PowerOn,
+    roots: BTreeMap<Position, u128>,
+}
+
 /// Reads the power-on values and makes sure that every input is one that this build can deliver.
-fn survey(recording: &Reader) -> Result<PowerOn, JournalError> {
+fn survey(recording: &Reader) -> Result<Survey, JournalError> {
     let mut power_on = PowerOn::default();
     let mut foreign = VecDeque::new();
+    let mut roots = BTreeMap::new();
+    let mut digest = Position::default();
     for record in recording.records()? {
         let record = record?;
         match (&*record.kind, record.data.as_slice()) {
@@ -402,6 +482,12 @@ fn survey(recording: &Reader) -> Result<PowerOn, JournalError> {
                 power_on.clock_base_ns = u64::from_le_bytes(bytes);
             }
             (kind::SEED, data) if data.len() == 32 => power_on.seed.copy_from_slice(data),
+            (DIGEST_STATE, _) => digest = record.position,
+            (DIGEST_RAM, data) if data.len() == 16 => {
+                let mut bytes = [0; 16];
+                bytes.copy_from_slice(data);
+                roots.insert(digest, u128::from_le_bytes(bytes));
+            }
             _ if record.is_foreign() && !foreign.contains(&record.kind) => {
                 foreign.push_back(record.kind.clone());
             }
@@ -409,7 +495,7 @@ fn survey(recording: &Reader) -> Result<PowerOn, JournalError> {
         }
     }
     if foreign.is_empty() {
-        return Ok(power_on);
+        return Ok(Survey { power_on, roots });
     }
     Err(JournalError::UnknownInputs {
         kinds: foreign.iter().map(ToString::to_string).collect(),

@@ -1,13 +1,10 @@
 //! Runs a machine along a recording: writing one, or following one and comparing.
 //!
 //! A door alone cannot see the machine's state, so digests of the whole state are taken here,
-//! between two runs. The ledger of RAM hashes is brought up to date from the pages that the memory
-//! reports as written, so a digest costs what the guest wrote since the one before.
+//! between two runs. Only the pages that the memory reports as written are hashed, so a digest costs
+//! what the guest wrote since the one before; while recording, that happens on another thread.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use vmstate::error::SaveError;
 
@@ -15,14 +12,15 @@ use crate::{
     clock::Position,
     digest::PageTree,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake},
-    journal::{DIGEST_PARTS, DIGEST_STATE, JournalError},
+    journal::{DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, JournalError},
     machine::{Machine, Stop},
-    memory::{PAGE_LEN, PageFlags},
+    memory::PAGE_LEN,
 };
 
 use super::{
-    Divergence, NamedDigest, Recorder, RecorderLeave, Replayer, ReplayerLeave, StateDigest,
-    checkpoint::{self, CheckpointError, Checkpointer},
+    DigestChain, Divergence, Recorder, RecorderLeave, Replayer, ReplayerLeave, StateDigest,
+    capture::{Captured, Capturer},
+    checkpoint::{CheckpointError, Draft, Spacing, Stops},
     replayer::{RecordedState, Sink},
 };
 
@@ -46,21 +44,10 @@ pub enum SessionError {
     Undeliverable(Event),
 }
 
-/// What came of a recorder's wish to be left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attended {
-    /// It was the recorder's own, and is done: run on.
-    RunOn,
-    /// The live door asked.
-    Left,
-}
-
 /// The hashes of a machine's RAM, kept up to date from its dirty pages.
 #[derive(Debug)]
 pub struct Ledger {
     tree: PageTree,
-    /// Pages written since this was last taken.
-    written: BTreeSet<usize>,
 }
 
 impl Ledger {
@@ -68,34 +55,25 @@ impl Ledger {
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
         let memory = machine.memory();
-        let mut ledger =
-            Self { tree: PageTree::new(memory.page_count()), written: BTreeSet::new() };
-        ledger.rehash(machine, Self::touched(machine));
+        let mut ledger = Self { tree: PageTree::new(memory.page_count()) };
+        ledger.rehash(machine, memory.touched_pages().iter());
         drop(memory.begin_epoch(false));
         ledger
     }
 
-    /// Pages that may hold anything but zeros.
-    fn touched(machine: &Machine) -> impl Iterator<Item = usize> {
-        let memory = machine.memory();
-        (0..memory.page_count())
-            .filter(|page| memory.page_flags(*page).contains(PageFlags::TOUCHED))
-    }
-
     /// Takes in what was written since the last call. Begins an epoch of the machine's memory.
     pub fn update(&mut self, machine: &Machine) {
-        let dirty = machine.memory().dirty_pages();
-        self.rehash(machine, dirty.iter().copied());
-        self.written.extend(dirty);
+        self.rehash(machine, machine.memory().dirty_pages().into_iter());
         drop(machine.memory().begin_epoch(false));
     }
 
-    /// Pages written since this was called last, as far as [`Ledger::update`] has seen.
-    pub fn take_written(&mut self) -> BTreeSet<usize> {
-        std::mem::take(&mut self.written)
+    /// The root over RAM as it is now.
+    pub fn root(&mut self, machine: &Machine) -> u128 {
+        self.update(machine);
+        self.tree.root()
     }
 
-    /// The hashes.
+    /// The hashes as of the last update.
     #[must_use]
     pub fn tree(&self) -> &PageTree {
         &self.tree
@@ -110,39 +88,40 @@ impl Ledger {
             self.tree.set(page, &content);
         }
     }
-
-    /// The digest of the whole state of `machine`.
-    ///
-    /// # Errors
-    /// [`SaveError`] when a part of the machine cannot be saved.
-    pub fn digest(&mut self, machine: &Machine) -> Result<NamedDigest, SaveError> {
-        self.update(machine);
-        NamedDigest::of(machine, self.tree.root())
-    }
 }
 
 /// A run that is recorded.
 #[derive(Debug)]
 pub struct RecordSession<D> {
     recorder: Recorder<D>,
-    ledger: Ledger,
-    names: Vec<String>,
-    checkpointer: Option<Checkpointer>,
+    capturer: Capturer,
+    digests: DigestChain,
+    checkpoints: Option<Spacing>,
+}
+
+/// What became of the recorder's wish to leave the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attended {
+    /// The recording has what it wanted: run on.
+    RunOn,
+    /// The live door asked, and knows why.
+    Left,
 }
 
 impl<D: Door> RecordSession<D> {
     /// Records `machine`, which has just been switched on through `recorder`, or stands where the
     /// recording starts.
     pub fn new(machine: &Machine, recorder: Recorder<D>) -> Self {
-        Self { recorder, ledger: Ledger::new(machine), names: Vec::new(), checkpointer: None }
+        let capturer = Capturer::new(machine.memory());
+        Self { recorder, capturer, digests: DigestChain::default(), checkpoints: None }
     }
 
     /// Lets the recording hold checkpoints: as often as they are cheap, or `every` so much of the
     /// host's time.
     pub fn take_checkpoints(&mut self, every: Option<Duration>) {
-        let checkpointer = Checkpointer::new(every);
-        self.recorder.checkpoint_at(Some(checkpointer.due()));
-        self.checkpointer = Some(checkpointer);
+        let spacing = Spacing::new(every);
+        self.recorder.checkpoint_at(Some(spacing.due()));
+        self.checkpoints = Some(spacing);
     }
 
     /// The recorder.
@@ -155,22 +134,10 @@ impl<D: Door> RecordSession<D> {
         self.recorder
     }
 
-    /// Does what the recorder asked the machine to leave for.
-    ///
-    /// # Errors
-    /// As [`RecordSession::run`].
-    pub fn attend(&mut self, machine: &Machine) -> Result<Attended, SessionError> {
-        match self.recorder.take_leave() {
-            Some(RecorderLeave::StateDigestDue) => self.digest(machine)?,
-            Some(RecorderLeave::CheckpointDue) => self.checkpoint(machine)?,
-            Some(RecorderLeave::Failed) => {
-                if let Some(failure) = self.recorder.take_failure() {
-                    return Err(failure.into());
-                }
-            }
-            Some(RecorderLeave::Inner) | None => return Ok(Attended::Left),
-        }
-        Ok(Attended::RunOn)
+    /// How long checkpoints stopped the machine so far.
+    #[must_use]
+    pub fn stops(&self) -> Stops {
+        self.checkpoints.as_ref().map(Spacing::stops).unwrap_or_default()
     }
 
     /// Runs `machine` until `until` or until something stops it. [`Stop::Left`] means that the live
@@ -182,13 +149,34 @@ impl<D: Door> RecordSession<D> {
     pub fn run(&mut self, machine: &mut Machine, until: Position) -> Result<Stop, SessionError> {
         loop {
             let stop = machine.run(&mut self.recorder, until);
-            if stop != Stop::Left {
+            if stop != Stop::Left || self.attend(machine)? == Attended::Left {
                 return Ok(stop);
             }
-            if self.attend(machine)? == Attended::Left {
-                return Ok(Stop::Left);
-            }
         }
+    }
+
+    /// Does what the recorder left `machine` for: to be called after each [`Stop::Left`].
+    ///
+    /// # Errors
+    /// As [`RecordSession::run`].
+    pub fn attend(&mut self, machine: &Machine) -> Result<Attended, SessionError> {
+        match self.recorder.take_leave() {
+            Some(RecorderLeave::StateDigestDue) => {
+                self.complete(machine);
+                self.digest(machine)?;
+                self.capturer.begin(machine.memory(), None);
+                self.recorder.set_busy(true);
+            }
+            Some(RecorderLeave::CheckpointDue) => self.checkpoint(machine)?,
+            Some(RecorderLeave::CaptureDue) => self.advance(machine),
+            Some(RecorderLeave::Failed) => {
+                if let Some(failure) = self.recorder.take_failure() {
+                    return Err(failure.into());
+                }
+            }
+            Some(RecorderLeave::Inner) | None => return Ok(Attended::Left),
+        }
+        Ok(Attended::RunOn)
     }
 
     /// Names the present position.
@@ -203,43 +191,67 @@ impl<D: Door> RecordSession<D> {
     /// # Errors
     /// [`SessionError`] when it cannot be written.
     pub fn finish(mut self, machine: &Machine, how: &str) -> Result<D, SessionError> {
+        self.complete(machine);
         self.digest(machine)?;
-        if let Some(mut checkpointer) = self.checkpointer.take() {
-            for (position, pieces) in checkpointer.finish() {
-                self.recorder.checkpoint(position, &pieces);
-            }
-        }
+        self.capturer.begin(machine.memory(), None);
+        self.complete(machine);
         Ok(self.recorder.finish(machine.moment(), how)?)
     }
 
-    /// Takes a digest and a checkpoint here, and writes those that are compressed by now.
+    /// Takes a digest here and begins a checkpoint.
     fn checkpoint(&mut self, machine: &Machine) -> Result<(), SessionError> {
         let started = Instant::now();
+        let Some(number) = self.checkpoints.as_ref().map(Spacing::number) else { return Ok(()) };
+        self.complete(machine);
         self.digest(machine)?;
-        let Some(checkpointer) = &mut self.checkpointer else { return Ok(()) };
-        let pages = if checkpointer.number() == 0 {
-            Ledger::touched(machine).collect()
-        } else {
-            self.ledger.take_written()
-        };
-        self.ledger.written.clear();
-        let payload = checkpoint::capture(machine, pages, checkpointer.number())?;
-        checkpointer.hand_over(machine.position(), payload, started);
-        for (position, pieces) in checkpointer.ready() {
-            self.recorder.checkpoint(position, &pieces);
+        let draft = Draft::new(machine, number)?;
+        self.capturer.begin(machine.memory(), Some(draft));
+        self.recorder.set_busy(true);
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.begun(started);
+            // The user's own distance is kept, should the next one have to wait for this one.
+            self.recorder.checkpoint_at(checkpoints.is_fixed().then(|| checkpoints.due()));
         }
-        self.recorder.checkpoint_at(Some(checkpointer.due()));
         Ok(())
     }
 
-    fn digest(&mut self, machine: &Machine) -> Result<(), SessionError> {
-        let NamedDigest { names, digest } = self.ledger.digest(machine)?;
-        let position = machine.position();
-        if names != self.names {
-            self.recorder.annotate(position, DIGEST_PARTS, encode(&names));
-            self.names = names;
+    /// Goes on with the capture under way.
+    fn advance(&mut self, machine: &Machine) {
+        let started = Instant::now();
+        let captured = self.capturer.advance(machine.memory());
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.stood_still(started);
         }
-        self.recorder.annotate(position, DIGEST_STATE, encode(&digest));
+        self.keep(machine, captured);
+    }
+
+    fn complete(&mut self, machine: &Machine) {
+        let captured = self.capturer.complete(machine.memory());
+        self.keep(machine, captured);
+    }
+
+    /// Writes what a capture gave. The next checkpoint is due only then, unless its time was given.
+    fn keep(&mut self, machine: &Machine, captured: Option<Captured>) {
+        let Some(Captured { root, checkpoint }) = captured else { return };
+        self.recorder.set_busy(false);
+        self.recorder.annotate(machine.position(), DIGEST_RAM, root.to_le_bytes().to_vec());
+        if let Some((position, pieces)) = checkpoint {
+            self.recorder.checkpoint(position, &pieces);
+            if let Some(checkpoints) = &self.checkpoints {
+                self.recorder.checkpoint_at(Some(checkpoints.due()));
+            }
+        }
+    }
+
+    /// Writes the digest of everything but RAM.
+    fn digest(&mut self, machine: &Machine) -> Result<(), SessionError> {
+        let digest = StateDigest::of(machine)?;
+        let position = machine.position();
+        let (names, change) = self.digests.push(&digest);
+        if let Some(names) = names {
+            self.recorder.annotate(position, DIGEST_PARTS, names);
+        }
+        self.recorder.annotate(position, DIGEST_STATE, change);
         Ok(())
     }
 }
@@ -261,6 +273,10 @@ impl<D: Door> Door for RecordSession<D> {
 
     fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
         self.recorder.idle(now, deadline_ns)
+    }
+
+    fn wait_at_most(&mut self, limit: Option<Duration>) {
+        self.recorder.wait_at_most(limit);
     }
 
     fn output(&mut self, now: Position, output: Output<'_>) {
@@ -360,16 +376,11 @@ impl<S: Sink> ReplaySession<S> {
 
     fn compare(&mut self, machine: &Machine, recorded: &RecordedState) -> Result<(), SessionError> {
         let position = machine.position();
-        let found = self.ledger.digest(machine)?;
-        let names: Vec<String> = postcard::from_bytes(&recorded.names).unwrap_or_default();
-        let parts = match postcard::from_bytes::<StateDigest>(&recorded.digest) {
-            Ok(recorded) => found.differences(&names, &recorded),
-            // A later build may extend digests; what cannot be read cannot be compared.
-            Err(error) => {
-                tracing::warn!(?position, %error, "a state digest of another build is passed over");
-                return Ok(());
-            }
-        };
+        let mut parts = StateDigest::of(machine)?.differences(&recorded.digest);
+        // A recording that was cut may lack the root of its last digest.
+        if recorded.ram.is_some_and(|root| root != self.ledger.root(machine)) {
+            parts.push("ram".to_owned());
+        }
         if parts.is_empty() {
             self.replayer.state_was_equal(position);
             return Ok(());

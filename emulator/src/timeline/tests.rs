@@ -11,7 +11,10 @@ use crate::{
     journal::{Description, Ending, Reader, Writer},
 };
 
-use super::{Divergence, PositionSpec, Recorder, RecorderLeave, Replayer, ReplayerLeave, Target};
+use super::{
+    DigestChain, Divergence, PositionSpec, Recorder, RecorderLeave, Replayer, ReplayerLeave,
+    StateDigest, Target,
+};
 
 /// xorshift64*: every test can be replayed from its printed seed.
 #[derive(Clone)]
@@ -78,6 +81,15 @@ impl Toy {
             waits: false,
             events: 0,
             fault,
+        }
+    }
+
+    fn digest(&self) -> StateDigest {
+        let [a, b, c, d, ..] = self.state.to_le_bytes();
+        StateDigest {
+            names: vec!["state".to_owned()],
+            parts: vec![u32::from_le_bytes([a, b, c, d])],
+            whole: self.state,
         }
     }
 
@@ -226,10 +238,14 @@ fn record(seed: u64) -> Recorded {
     let writer = Writer::create(&folder.path().join("toy.rec"), &description()).unwrap();
     let mut door = Recorder::new(Storm(Random(seed)), writer, 256, STATE_EVERY);
     let mut toy = Toy::on(&mut door, Fault::None);
+    let mut digests = DigestChain::default();
     while toy.run(&mut door) == Stop::Door {
         assert_eq!(door.take_leave(), Some(RecorderLeave::StateDigestDue));
-        let digest = toy.state.to_le_bytes().to_vec();
-        door.annotate(toy.clock.position, crate::journal::DIGEST_STATE, digest);
+        let (names, change) = digests.push(&toy.digest());
+        if let Some(names) = names {
+            door.annotate(toy.clock.position, crate::journal::DIGEST_PARTS, names);
+        }
+        door.annotate(toy.clock.position, crate::journal::DIGEST_STATE, change);
     }
     door.finish(toy.moment(), "power-off 0").unwrap();
     Recorded { folder, state: toy.state, last: toy.moment() }
@@ -247,12 +263,10 @@ fn replay(reader: &Reader, fault: Fault) -> Result<(Toy, u64), Divergence> {
         match door.take_leave() {
             Some(ReplayerLeave::StateDigest(recorded)) => {
                 let position = toy.clock.position;
-                if recorded.digest != toy.state.to_le_bytes() {
-                    return Err(Divergence::State {
-                        position,
-                        equal_up_to: door.equal_up_to(),
-                        parts: vec!["state".to_owned()],
-                    });
+                let parts = toy.digest().differences(&recorded.digest);
+                if !parts.is_empty() {
+                    let equal_up_to = door.equal_up_to();
+                    return Err(Divergence::State { position, equal_up_to, parts });
                 }
                 door.state_was_equal(position);
             }

@@ -1,6 +1,9 @@
 //! The door between machine and outside while a debugger is attached.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use crate::{
     clock::Position,
@@ -79,6 +82,10 @@ impl Door for Gate<'_> {
             return Wake::Leave;
         }
         self.door.idle(now, deadline_ns)
+    }
+
+    fn wait_at_most(&mut self, limit: Option<Duration>) {
+        self.door.wait_at_most(limit);
     }
 
     fn output(&mut self, now: Position, output: Output<'_>) {

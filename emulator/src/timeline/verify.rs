@@ -1,0 +1,129 @@
+//! Replaying a recording to compare everything that it knows, split over its checkpoints.
+//!
+//! Each stretch between two checkpoints is a replay of its own on its own machine, so they run on as
+//! many threads as there are cores. A stretch ends behind the events at the place of the next
+//! checkpoint, where the next stretch begins, so nothing between two of them is left out: what the
+//! checkpoint holds was proved by the digest at its place.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{clock::Position, journal::Reader, machine::board::Board};
+
+use super::{
+    Divergence, OpenError, Opened, ReplayStop, SessionError, Target, Tuning,
+    checkpoint::checkpoints, how_off, listing::ending_in_words,
+};
+
+/// Stretches for each thread: enough that none waits long for the last.
+const STRETCHES_PER_JOB: usize = 4;
+
+/// Why a recording cannot be verified at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be replayed to its end.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// What comparing a recording with its replay gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Digests that were equal.
+    pub compared: u64,
+    /// Steps up to which the replay went.
+    pub steps: u64,
+    /// How the replay ended, such as `power-off 0`.
+    pub end: String,
+    /// The first difference.
+    pub divergence: Option<Divergence>,
+}
+
+/// Replays the recording at `path` on `jobs` threads and compares every digest.
+///
+/// # Errors
+/// [`VerifyError`]; a difference is none, it is [`Verified::divergence`].
+pub fn verify(
+    path: &Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+    jobs: usize,
+) -> Result<Verified, VerifyError> {
+    let recording = Reader::open(path).map_err(OpenError::from)?;
+    let all = if jobs > 1 { checkpoints(&recording) } else { Vec::new() };
+    let stretches = spread(all.len(), jobs * STRETCHES_PER_JOB);
+    let end_of = |number: usize| stretches.get(number).map(|checkpoint| all[*checkpoint].position);
+    let begin_of = |number: usize| number.checked_sub(1).map(|before| stretches[before]);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut reports = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number > stretches.len() {
+                return reports;
+            }
+            let report = stretch(path, boards, tuning, begin_of(number), end_of(number));
+            reports.push((number, report));
+        }
+    };
+    let mut reports: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
+        let mut reports = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => reports.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        reports
+    });
+    reports.sort_by_key(|(number, _)| *number);
+    let mut whole = Verified { compared: 0, steps: 0, end: String::new(), divergence: None };
+    for (_, report) in reports {
+        let report = report?;
+        whole = Verified { compared: whole.compared + report.compared, ..report };
+        // What comes after the first difference follows from it.
+        if whole.divergence.is_some() {
+            break;
+        }
+    }
+    Ok(whole)
+}
+
+/// At most `most` of the numbers below `count`, evenly spread.
+pub(super) fn spread(count: usize, most: usize) -> Vec<usize> {
+    (0..count).step_by(count.div_ceil(most).max(1)).collect()
+}
+
+/// Replays a stretch: from power-on or checkpoint `begin` to `end` or to the end of the recording.
+fn stretch(
+    path: &Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+    begin: Option<usize>,
+    end: Option<Position>,
+) -> Result<Verified, VerifyError> {
+    let Opened { recording, mut machine, mut session } = match begin {
+        None => Opened::at_power_on(path, boards, tuning, ())?,
+        Some(number) => Opened::at_checkpoint(path, boards, tuning, number, ())?,
+    };
+    let limit = end.map(|end| Target::Position(Position { sequence: u64::MAX, ..end }));
+    session.replayer_mut().limit(limit);
+    let result = session.run(&mut machine, Position::MAX);
+    let compared = session.replayer_mut().compared();
+    let (end, divergence) = match result {
+        Ok(ReplayStop::PoweredOff { code }) => (how_off(code), None),
+        Ok(ReplayStop::End { how: Some(how) }) => (how, None),
+        Ok(ReplayStop::End { how: None } | ReplayStop::Limit | ReplayStop::Debug { .. }) => {
+            (ending_in_words(recording.ending(), recording.last()), None)
+        }
+        Err(SessionError::Diverged(divergence)) => (divergence.to_string(), Some(*divergence)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Verified { compared, steps: machine.position().steps, end, divergence })
+}

@@ -1,0 +1,255 @@
+//! Recordings as a user handles them: the built program, files, pipes and signals.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use emulator::{
+    journal::Reader,
+    machine::board::Engine,
+    timeline::{Tuning, verify::verify},
+};
+use machines::BOARDS;
+
+use super::typist::record_with;
+
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/machines/guests/demo.elf");
+/// What the demo guest is told so that it ends by itself.
+const KEYS: &str = "help\ruptime\rdate\rpoweroff\r";
+
+fn emulator(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emulator"));
+    command.current_dir(folder).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the program with `keys` as its input to the end.
+fn run(folder: &Path, arguments: &[&str], keys: &str) -> Output {
+    let mut child = emulator(folder, arguments).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // A program that ends without reading closes the pipe.
+    input.write_all(keys.as_bytes()).unwrap_or_default();
+    drop(input);
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder with a kernel of its own and a recording of it.
+fn recorded() -> (tempfile::TempDir, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(DEMO, folder.path().join("guest.elf")).unwrap();
+    let options = ["--memory", "32M", "--bios", "guest.elf", "--record", "run.rec"];
+    let output = run(folder.path(), &options, KEYS);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    (folder, output)
+}
+
+#[test]
+fn a_packed_recording_replays_elsewhere_with_nothing_else() {
+    let (folder, live) = recorded();
+    let packed = run(folder.path(), &["pack", "run.rec", "-o", "all.rec"], "");
+    assert!(packed.status.success(), "{}", text(&packed.stderr));
+    let warning = text(&packed.stderr);
+    assert!(warning.contains("passwords, keys and private data"), "{warning}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::rename(folder.path().join("all.rec"), elsewhere.path().join("all.rec")).unwrap();
+    drop(folder);
+    let replayed = run(elsewhere.path(), &["--replay", "all.rec"], "");
+    assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed.stderr));
+    assert_eq!(text(&replayed.stdout), text(&live.stdout));
+}
+
+#[test]
+fn a_changed_kernel_is_refused_by_name_and_digests_before_it_runs() {
+    let (folder, _) = recorded();
+    let guest = folder.path().join("guest.elf");
+    let mut bytes = fs::read(&guest).unwrap();
+    let banner = bytes.windows(10).position(|window| window == b"demo guest").unwrap();
+    bytes[banner] ^= 0x20;
+    fs::write(&guest, bytes).unwrap();
+    let replayed = run(folder.path(), &["--replay", "run.rec"], "");
+    let message = text(&replayed.stderr);
+    assert_eq!((replayed.status.code(), replayed.stdout.len()), (Some(2), 0), "{message}");
+    assert!(message.contains("guest.elf") && message.contains("blake3"), "{message}");
+    fs::remove_file(&guest).unwrap();
+    let replayed = run(folder.path(), &["--replay", "run.rec"], "");
+    let message = text(&replayed.stderr);
+    assert!(replayed.status.code() == Some(2) && message.contains("guest.elf"), "{message}");
+}
+
+#[test]
+fn a_replay_goes_live_and_its_child_replays_alone_and_names_its_parent() {
+    let (folder, live) = recorded();
+    let options =
+        ["--replay", "run.rec", "--until", "event:2", "--go-live", "--record", "child.rec"];
+    let left = run(folder.path(), &options, "echo\rpoweroff\r");
+    assert_eq!(left.status.code(), Some(0), "{}", text(&left.stderr));
+    let said = text(&left.stdout);
+    assert_ne!(said, text(&live.stdout));
+    fs::remove_file(folder.path().join("run.rec")).unwrap();
+    let replayed = run(folder.path(), &["--replay", "child.rec"], "");
+    assert_eq!((replayed.status.code(), text(&replayed.stdout)), (Some(0), said));
+    let info = run(folder.path(), &["info", "child.rec"], "");
+    assert!(text(&info.stdout).contains("continues run.rec"), "{}", text(&info.stdout));
+    let verified = run(folder.path(), &["verify", "child.rec"], "");
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stdout));
+}
+
+#[test]
+fn a_child_never_overwrites_its_parent() {
+    let (folder, _) = recorded();
+    let before = fs::read(folder.path().join("run.rec")).unwrap();
+    let options = ["--replay", "run.rec", "--until", "50%", "--go-live", "--record", "./run.rec"];
+    let refused = run(folder.path(), &options, "");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("would overwrite"), "{}", text(&refused.stderr));
+    assert_eq!(fs::read(folder.path().join("run.rec")).unwrap(), before);
+}
+
+#[test]
+fn every_form_of_a_position_ends_a_replay_there() {
+    let (folder, _) = recorded();
+    for (position, expected) in [
+        ("2000", "replay ends at instruction 2000 "),
+        ("0x500", "replay ends at instruction 1280 "),
+        ("45%", "as asked"),
+        ("2us", "as asked"),
+        ("event:2", "as asked"),
+        ("end", "replay ends at instruction "),
+    ] {
+        let replayed = run(folder.path(), &["--replay", "run.rec", "--until", position], "");
+        let message = text(&replayed.stderr);
+        let ended = message.contains(expected) || position == "end" && message.is_empty();
+        assert!(replayed.status.success() && ended, "{position}: {message}");
+    }
+    for (position, expected) in [
+        ("mark:nowhere", "no mark `nowhere`"),
+        ("event:999", "no event 999"),
+        ("soon", "not a position"),
+    ] {
+        let refused = run(folder.path(), &["--replay", "run.rec", "--until", position], "");
+        let message = text(&refused.stderr);
+        assert!(!refused.status.success() && message.contains(expected), "{position}: {message}");
+    }
+}
+
+/// A recorded run whose keys are typed while it runs.
+struct Session {
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Session {
+    fn start(pace: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ["--memory", "32M", "--pace", pace, "--record", "run.rec"];
+        let child = emulator(folder.path(), &options).spawn().unwrap();
+        Self { folder, child }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("run.rec")
+    }
+
+    fn type_keys(&mut self, keys: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Reads what the guest says until it has said `words`.
+    fn wait_for(&mut self, words: &str) -> String {
+        let output = self.child.stdout.as_mut().unwrap();
+        let mut said = Vec::new();
+        while !text(&said).contains(words) {
+            let mut byte = [0];
+            assert_eq!(output.read(&mut byte).unwrap(), 1, "it ended after {}", text(&said));
+            said.push(byte[0]);
+        }
+        text(&said)
+    }
+
+    /// Waits until the file holds `inputs` inputs and the power-on values.
+    fn wait_for_inputs(&self, inputs: u64) -> Reader {
+        let begin = Instant::now();
+        loop {
+            if let Ok(reader) = Reader::open(&self.path())
+                && reader.input_count() >= inputs + 2
+            {
+                return reader;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "the input never came to the file");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn what_was_typed_is_in_the_file_while_the_guest_waits_and_after_kill_9() {
+    for pace in ["real", "max"] {
+        let mut session = Session::start(pace);
+        let mut said = session.wait_for("> ");
+        session.type_keys("d");
+        said += &session.wait_for("d");
+        // The guest waits for more; nothing but the clock can bring this key into the file.
+        let growing = session.wait_for_inputs(1);
+        let verified = verify(&session.path(), BOARDS, Tuning::default(), 1).unwrap();
+        assert_eq!(verified.divergence, None, "while it is written, up to {:?}", growing.last());
+        session.child.kill().unwrap();
+        session.child.wait().unwrap();
+        let replayed = run(session.folder.path(), &["--replay", "run.rec"], "");
+        let message = text(&replayed.stderr);
+        assert!(
+            replayed.status.success() && message.contains("its writer was killed"),
+            "{message}"
+        );
+        assert!(text(&replayed.stdout).starts_with(&said), "{pace}: {}", text(&replayed.stdout));
+    }
+}
+
+#[test]
+fn verifying_on_many_threads_compares_every_digest_and_finds_what_one_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.rec");
+    let lines = "help\rdate\ruptime\rhelp\r";
+    record_with(&path, 8, lines, Engine::Auto, Some(Duration::ZERO));
+    let alone = verify(&path, BOARDS, Tuning::default(), 1).unwrap();
+    assert!(alone.divergence.is_none() && alone.compared > 20, "{alone:?}");
+    for jobs in [2, 5] {
+        let split = verify(&path, BOARDS, Tuning::default(), jobs).unwrap();
+        assert_eq!((&split.end, split.steps), (&alone.end, alone.steps), "{jobs} jobs");
+        assert_eq!(split.divergence, None, "{jobs} jobs");
+        // What stands at the place of a checkpoint is compared on both sides of it.
+        assert!(split.compared >= alone.compared, "{} of {}", split.compared, alone.compared);
+    }
+}
+
+#[test]
+fn a_machine_that_this_build_has_not_is_refused_by_name() {
+    use emulator::journal::{Description, Writer};
+    let (folder, _) = recorded();
+    let reader = Reader::open(&folder.path().join("run.rec")).unwrap();
+    for machine in ["riscv64-virt@99.0", "pdp11@1.0"] {
+        let description =
+            Description { machine: machine.to_owned(), ..reader.description().clone() };
+        drop(Writer::create(&folder.path().join("other.rec"), &description).unwrap());
+        let refused = run(folder.path(), &["--replay", "other.rec"], "");
+        let message = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{message}");
+        assert!(message.contains(machine), "{message}");
+    }
+}
