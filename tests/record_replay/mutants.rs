@@ -106,9 +106,9 @@ const HOST: &[Case] = &[
     (
         "a serial port that shows a host address",
         When::Always,
-        read(UART, |hidden, offset, value| {
-            let address = std::ptr::from_ref(hidden).addr() as u64;
-            if offset == 5 { value | address >> 2 & 0x80 } else { value }
+        read(UART, |_, offset, value| {
+            let address = std::ptr::from_ref(Box::leak(Box::new(0_u64))).addr();
+            if offset == 5 { value | u64::from(address.count_ones() & 1) << 7 } else { value }
         }),
         UART,
     ),
