@@ -151,6 +151,15 @@ impl Instance for FaultyDevice {
         self.inner.stage(bytes, writer, table)
     }
 
+    fn stage_adopting(
+        &self,
+        bytes: &[u8],
+        writer: &Schema,
+        table: &SchemaTable,
+    ) -> Result<Staged, LoadError> {
+        self.inner.stage_adopting(bytes, writer, table)
+    }
+
     fn swap(&mut self, staged: &mut Staged) -> Result<(), LoadError> {
         // What is not saved stays as it is.
         if self.fault.blank.is_some() { Ok(()) } else { self.inner.swap(staged) }

@@ -12,7 +12,7 @@ use emulator::{
     },
     memory::{PAGE_BYTES, PAGE_LEN},
     snapshot::{self, Chain, LoadOptions, SaveOptions, SnapshotError},
-    timeline::NamedDigest,
+    timeline::StateDigest,
 };
 
 pub(crate) const OLD: &str = "riscv64-virt@1.0";
@@ -116,7 +116,8 @@ impl Door for Keys {
 pub(crate) struct Seen {
     pub(crate) position: Position,
     transcript: u64,
-    parts: NamedDigest,
+    parts: StateDigest,
+    ram: u128,
 }
 
 pub(crate) fn seen(machine: &Machine) -> Seen {
@@ -132,7 +133,8 @@ pub(crate) fn seen(machine: &Machine) -> Seen {
     Seen {
         position: machine.position(),
         transcript: machine.moment().transcript,
-        parts: NamedDigest::of(machine, tree.root()).expect("it can be saved"),
+        parts: StateDigest::of(machine).expect("it can be saved"),
+        ram: tree.root(),
     }
 }
 
