@@ -7,6 +7,10 @@ mod system {
     mod board;
     mod console;
     mod demo;
+    mod digest;
+    mod fetch;
+    mod files;
     mod guests;
     mod linux;
+    mod reboot;
 }

@@ -37,6 +37,22 @@ pub struct Clock {
     pub step_ps: u64,
     /// Where the timeline stands at the start of the current slice.
     pub position: Position,
+    /// Ticks that the guest has added to its time base by setting it, modulo 2^64. The device that
+    /// has the counter keeps them.
+    pub offset_ticks: u64,
+}
+
+/// Virtual time in nanoseconds at which a counter of ticks of `tick_ns`, which is `offset_ticks` ahead of
+/// virtual time, next compares otherwise with `compare` than at `now_ns`: it reaches it, or wraps
+/// around behind it. `None` when virtual time ends before.
+#[must_use]
+pub fn next_change_ns(now_ns: u64, tick_ns: u64, offset_ticks: u64, compare: u64) -> Option<u64> {
+    let now_ticks = now_ns / tick_ns;
+    let counter = now_ticks.wrapping_add(offset_ticks);
+    let left = if counter < compare { compare - counter } else { counter.wrapping_neg() };
+    // A counter at zero has 2^64 ticks to go.
+    let at = (left > 0).then(|| now_ticks.checked_add(left)).flatten()?;
+    at.checked_mul(tick_ns)
 }
 
 impl Clock {
@@ -44,7 +60,19 @@ impl Clock {
     #[must_use]
     pub fn new(step_ps: u64) -> Self {
         assert!(step_ps > 0, "a step lasts at least one picosecond");
-        Self { step_ps, position: Position::default() }
+        Self { step_ps, position: Position::default(), offset_ticks: 0 }
+    }
+
+    /// The counter of a time base with ticks of `tick_ns` nanoseconds, after `steps` steps in total.
+    #[must_use]
+    pub fn ticks_at(&self, steps: u64, tick_ns: u64) -> u64 {
+        (self.ns_at(steps) / tick_ns).wrapping_add(self.offset_ticks)
+    }
+
+    /// The same at the start of the current slice.
+    #[must_use]
+    pub fn ticks(&self, tick_ns: u64) -> u64 {
+        self.ticks_at(self.position.steps, tick_ns)
     }
 
     /// Virtual nanoseconds after `steps` steps in total, with the idle time so far.
@@ -74,6 +102,23 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_changes_where_it_reaches_or_wraps_behind_the_compared_value() {
+        for (now_ns, offset_ticks, compare, next) in [
+            (0, 0, 5, Some(500)),
+            (499, 0, 5, Some(500)),
+            (500, 0, 5, None),
+            (0, 0, u64::MAX, None),
+            (250, 3, 9, Some(600)),
+            (250, u64::MAX - 4, 7, Some(500)),
+            (250, u64::MAX - 4, u64::MAX, Some(400)),
+            (500, u64::MAX - 4, 7, Some(1_200)),
+        ] {
+            let found = next_change_ns(now_ns, 100, offset_ticks, compare);
+            assert_eq!(found, next, "at {now_ns} ns, {offset_ticks} ahead, {compare}");
+        }
+    }
 
     #[test]
     fn a_deadline_falls_on_the_first_step_that_reaches_it() {

@@ -3,7 +3,7 @@
 //! Problem: a device that knows its address, its interrupt number or the host's clock cannot be
 //! put on another board, cannot be replayed and cannot be tested alone. Strategy: a device offers
 //! *capabilities*, each a trait of its own that the compiler checks ([`Mmio`], [`Mailbox`], [`Timed`],
-//! [`LineOutputs`], [`LineInputs`], [`External`]), and sees only what an [`Io`] hands it: virtual
+//! [`TimeBase`], [`LineOutputs`], [`LineInputs`], [`External`]), and sees only what an [`Io`] hands it: virtual
 //! time, guest memory, and a place for what it wants to tell the outside.
 //!
 //! Invariants:
@@ -176,6 +176,12 @@ pub trait External {
     fn receive(&mut self, io: &mut Io<'_>, kind: &str, data: &[u8]) -> bool;
 }
 
+/// A device has the counter from which the harts take their time.
+pub trait TimeBase {
+    /// How many ticks the counter is ahead of virtual time, modulo 2^64, because the guest has set it.
+    fn offset_ticks(&self) -> u64;
+}
+
 /// A device listens to words of guest memory: a mailbox instead of registers.
 pub trait Mailbox {
     /// The physical ranges that it listens to, fixed for its life.
@@ -211,6 +217,11 @@ pub trait Device: Instance + Send {
 
     /// Timers.
     fn timed(&mut self) -> Option<&mut dyn Timed> {
+        None
+    }
+
+    /// The harts' time. A board has one such device at most.
+    fn time_base(&self) -> Option<&dyn TimeBase> {
         None
     }
 

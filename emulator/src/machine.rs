@@ -308,6 +308,7 @@ impl Machine {
 
     /// Drives every line anew from the state of the devices: the last act of a restore.
     pub fn rewire(&mut self) {
+        self.clock.offset_ticks = self.fabric.offset_ticks();
         self.fabric.rewire(self.clock.now_ns());
         self.drive_harts();
     }
@@ -465,6 +466,7 @@ impl Machine {
             self.state.transcript.line(self.clock.position.steps, hart, line.line, line.level);
         }
         self.drive_harts();
+        self.clock.offset_ticks = self.fabric.offset_ticks();
         let Self { harts, clock, .. } = self;
         self.state.schedule.settle(|hart| harts[hart].is_idle(clock));
     }

@@ -68,7 +68,7 @@ impl Place {
     #[must_use]
     pub fn new(position: Position, step_ps: u64) -> Self {
         let Position { steps, idle_ns, sequence } = position;
-        let time_ns = Clock { step_ps, position }.now_ns();
+        let time_ns = Clock { position, ..Clock::new(step_ps) }.now_ns();
         Self { steps, idle_ns, sequence, time_ns }
     }
 }

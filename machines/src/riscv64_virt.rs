@@ -25,7 +25,7 @@ use emulator::{
     isa::riscv::features::{Features, FeaturesError, MODELS},
     loader::{ElfFile, Source},
     machine::{
-        Image, MachineBuilder, Sink,
+        Image, ImageError, MachineBuilder, Sink,
         board::{Board, BoardVersion, BuildError, Built, Config, CpuModels},
     },
     memory::GuestMemory,
@@ -160,6 +160,9 @@ fn check(config: &Config) -> Result<(), BuildError> {
             return Err(BuildError::Lacking { option, needed: "kernel" });
         }
     }
+    if config.dtb.is_some() && !config.append.is_empty() {
+        return Err(BuildError::Overruled { option: "append", by: "dtb" });
+    }
     Ok(())
 }
 
@@ -263,13 +266,14 @@ fn place(
         (start, start + bytes)
     });
     for image in boot.images {
-        builder.image(image)?;
+        builder.image(image).map_err(|error| does_not_fit(config, error))?;
     }
     if let Some(place) = boot.htif {
         add_htif(builder, place);
     }
     if let (Some((start, _)), Some(initrd)) = (initrd, boot.initrd) {
-        builder.image(Image::new("initrd", start, initrd.bytes))?;
+        let image = Image::new("initrd", start, initrd.bytes);
+        builder.image(image).map_err(|error| does_not_fit(config, error))?;
     }
     let (tree, seed_at) = match boot.device_tree {
         Some(given) => (given.bytes, None),
@@ -283,6 +287,18 @@ fn place(
     let vector = firmware::reset_vector(boot.entry, tree_at, boot.next);
     builder.image(Image::new("reset vector", map::ROM, vector))?;
     Ok(tree)
+}
+
+/// The complaint about an image with the file that it comes from.
+fn does_not_fit(config: &Config, error: ImageError) -> BuildError {
+    let (ImageError::Outside { name, .. } | ImageError::Overlap { name, .. }) = &error;
+    let files =
+        [("firmware", &config.bios), ("kernel", &config.kernel), ("initrd", &config.initrd)];
+    let file = files.into_iter().find(|(role, _)| name.starts_with(role));
+    match file.and_then(|(_, path)| path.clone()) {
+        Some(path) => BuildError::DoesNotFit { path, source: error },
+        None => error.into(),
+    }
 }
 
 /// The embedded guest as a file.

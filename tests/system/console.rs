@@ -6,6 +6,9 @@ use emulator::{
     machine::{Machine, Stop},
 };
 
+/// Where every hart starts.
+const RESET_VECTOR: u64 = 0x1000;
+
 /// Wait for the first text, then type the second.
 pub(crate) type Step = (&'static str, &'static str);
 
@@ -19,11 +22,36 @@ pub(crate) struct Script {
     /// Where the search for the next text begins.
     from: usize,
     typing: Option<Event>,
+    /// Whether the machine is to stop when every text has come.
+    leaves: bool,
 }
 
 impl Script {
     pub(crate) fn new(steps: &[Step]) -> Self {
-        Self { steps: steps.to_vec(), next: 0, said: String::new(), from: 0, typing: None }
+        Self {
+            steps: steps.to_vec(),
+            next: 0,
+            said: String::new(),
+            from: 0,
+            typing: None,
+            leaves: false,
+        }
+    }
+
+    /// A script that begins with typing.
+    pub(crate) fn typing(keys: &str, steps: &[Step]) -> Self {
+        Self { typing: Some(typed(keys)), ..Self::new(steps) }
+    }
+
+    /// An operator who does one thing at once.
+    pub(crate) fn pressing(kind: &'static str) -> Self {
+        let event = Event { kind: kind.into(), target: "".into(), data: Vec::new() };
+        Self { typing: Some(event), ..Self::new(&[]) }
+    }
+
+    /// The same script; the machine stops where the last text has come.
+    pub(crate) fn leaving(self) -> Self {
+        Self { leaves: true, ..self }
     }
 
     /// Whether every text has come.
@@ -37,11 +65,14 @@ impl Script {
         self.from += found + text.len();
         self.next += 1;
         if !answer.is_empty() {
-            let data = answer.as_bytes().to_vec();
-            let (kind, target) = (kind::SERIAL_INPUT.into(), "soc/uart0".into());
-            self.typing = Some(Event { kind, target, data });
+            self.typing = Some(typed(answer));
         }
     }
+}
+
+fn typed(keys: &str) -> Event {
+    let (kind, target) = (kind::SERIAL_INPUT.into(), "soc/uart0".into());
+    Event { kind, target, data: keys.into() }
 }
 
 impl Door for Script {
@@ -54,6 +85,9 @@ impl Door for Script {
     }
 
     fn take(&mut self, _: Moment) -> Reply {
+        if self.leaves && self.is_done() {
+            return Reply::Leave;
+        }
         self.typing.take().map_or(Reply::Nothing, Reply::Event)
     }
 
@@ -77,4 +111,20 @@ pub(crate) fn run(machine: &mut Machine, script: &mut Script, steps: u64) -> Sto
         panic!("`{text}` did not come within {steps} steps ({stop:?}); the console ends:\n{tail}");
     }
     stop
+}
+
+/// Types `steps` and runs to the first instruction after the reset that follows.
+pub(crate) fn run_to_reset(machine: &mut Machine, steps: &[Step]) {
+    let mut script = Script::new(steps);
+    let begin = machine.position().steps;
+    loop {
+        // Step by step: the guest must not have done anything yet.
+        let Position { steps, idle_ns, .. } = machine.position();
+        let until = Position { steps: steps + 1, idle_ns, sequence: 0 };
+        assert_eq!(machine.run(&mut script, until), Stop::Until);
+        assert!(steps < begin + 20_000_000, "no reset comes; the guest said:\n{}", script.said);
+        if machine.harts()[0].inspect().pc() == RESET_VECTOR {
+            return;
+        }
+    }
 }

@@ -4,15 +4,16 @@
 //! 3 (MSWI), and its table of the backward-compatible CLINT layout: MSWI at 0, `mtimecmp` at
 //! 0x4000, `mtime` at 0xbff8.
 //!
-//! `mtime` is virtual time divided by the period of the time base and cannot be set: it is the
-//! clock that every hart's `time` shows, so writes are ignored and reported. The timer line of a
-//! hart is a pure function of `mtime` and `mtimecmp`; no timer has to be kept.
+//! `mtime` is virtual time divided by the period of the time base, plus what the guest has set it
+//! ahead, and every hart's `time` shows it ([`TimeBase`]). The timer line of a hart is a pure function
+//! of `mtime` and `mtimecmp`; no timer has to be kept.
 
 use vmstate::VmState;
 
 use crate::{
     bus::Width,
-    device::{Device, Io, LineOutputs, Mmio, Region, Timed},
+    clock::next_change_ns,
+    device::{Device, Io, LineOutputs, Mmio, Region, TimeBase, Timed},
 };
 
 /// Most harts that a machine has.
@@ -38,6 +39,8 @@ pub struct Aclint {
     /// The specification leaves it undefined at reset; all ones never fires.
     #[vmstate(default = [u64::MAX; MAX_HARTS])]
     mtimecmp: [u64; MAX_HARTS],
+    /// Ticks that `mtime` is ahead of virtual time, modulo 2^64.
+    offset_ticks: u64,
 }
 
 impl Aclint {
@@ -46,7 +49,11 @@ impl Aclint {
     #[must_use]
     pub fn new(harts: usize, tick_ns: u64) -> Self {
         assert!(harts <= MAX_HARTS && tick_ns > 0, "{harts} harts, {tick_ns} ns");
-        Self { harts, tick_ns, msip: 0, mtimecmp: [u64::MAX; MAX_HARTS] }
+        Self { harts, tick_ns, msip: 0, mtimecmp: [u64::MAX; MAX_HARTS], offset_ticks: 0 }
+    }
+
+    fn mtime(&self, now_ns: u64) -> u64 {
+        (now_ns / self.tick_ns).wrapping_add(self.offset_ticks)
     }
 
     /// The hart and the byte within its 64-bit register for an offset from [`MTIMECMP`].
@@ -62,7 +69,7 @@ impl Aclint {
 
     fn word(&self, now_ns: u64, offset: u64) -> Option<u64> {
         if offset >= MTIME {
-            return Some(now_ns / self.tick_ns);
+            return Some(self.mtime(now_ns));
         }
         if let Some(hart) = self.timer_of(offset) {
             return Some(self.mtimecmp[hart]);
@@ -84,8 +91,18 @@ impl Device for Aclint {
         Some(self)
     }
 
+    fn time_base(&self) -> Option<&dyn TimeBase> {
+        Some(self)
+    }
+
     fn line_outputs(&self) -> Option<&dyn LineOutputs> {
         Some(self)
+    }
+}
+
+impl TimeBase for Aclint {
+    fn offset_ticks(&self) -> u64 {
+        self.offset_ticks
     }
 }
 
@@ -111,13 +128,18 @@ impl Mmio for Aclint {
     }
 
     fn write(&mut self, io: &mut Io<'_>, _: usize, offset: u64, width: Width, value: u64) {
+        let join = |old: u64| match (width, offset % 8) {
+            (Width::Double, _) => value,
+            (_, 0) => old & !0xffff_ffff | value,
+            _ => old & 0xffff_ffff | value << 32,
+        };
+        if offset >= MTIME {
+            let set = join(self.mtime(io.now_ns()));
+            self.offset_ticks = set.wrapping_sub(io.now_ns() / self.tick_ns);
+            return;
+        }
         if let Some(hart) = self.timer_of(offset) {
-            let old = self.mtimecmp[hart];
-            self.mtimecmp[hart] = match (width, offset % 8) {
-                (Width::Double, _) => value,
-                (_, 0) => old & !0xffff_ffff | value,
-                _ => old & 0xffff_ffff | value << 32,
-            };
+            self.mtimecmp[hart] = join(self.mtimecmp[hart]);
             return;
         }
         if let Some(hart) = self.software_of(offset) {
@@ -127,7 +149,7 @@ impl Mmio for Aclint {
             }
             return;
         }
-        io.guest_error(offset, "read-only, or no hart has this register");
+        io.guest_error(offset, "no hart has this register");
     }
 }
 
@@ -139,10 +161,10 @@ impl Aclint {
 
 impl Timed for Aclint {
     fn deadline_ns(&self, now_ns: u64) -> Option<u64> {
-        let now_ticks = now_ns / self.tick_ns;
         let timers = self.mtimecmp.iter().take(self.harts);
-        let next = timers.copied().filter(|&ticks| ticks > now_ticks).min()?;
-        next.checked_mul(self.tick_ns)
+        let next = timers
+            .filter_map(|&ticks| next_change_ns(now_ns, self.tick_ns, self.offset_ticks, ticks));
+        next.min()
     }
 
     fn expire(&mut self, _: &mut Io<'_>) {}
@@ -150,10 +172,10 @@ impl Timed for Aclint {
 
 impl LineOutputs for Aclint {
     fn levels(&self, now_ns: u64) -> u64 {
-        let now_ticks = now_ns / self.tick_ns;
+        let mtime = self.mtime(now_ns);
         (0..self.harts).fold(0, |levels, hart| {
             let software = u64::from(self.msip >> hart & 1);
-            let timer = u64::from(now_ticks >= self.mtimecmp[hart]);
+            let timer = u64::from(mtime >= self.mtimecmp[hart]);
             levels | (software | timer << 1) << (2 * hart)
         })
     }
@@ -197,14 +219,37 @@ mod tests {
     }
 
     #[test]
-    fn registers_take_halves_and_mtime_cannot_be_set() {
+    fn a_counter_that_is_set_runs_on_from_there_and_timers_follow_it() {
+        let mut bench = bench();
+        bench.set_now_ns(1_000);
+        bench.write(0x4000, Width::Double, 0x1_0000_0007);
+        bench.write(MTIME, Width::Word, 5);
+        bench.write(MTIME + 4, Width::Word, 1);
+        assert_eq!(bench.read(MTIME, Width::Double), 0x1_0000_0005);
+        assert_eq!((bench.levels(), bench.deadline_ns()), (0, Some(1_200)));
+        bench.advance_to(1_200);
+        assert_eq!((bench.levels(), bench.read(MTIME, Width::Double)), (0b10, 0x1_0000_0007));
+        // Set back, the timer is ahead again.
+        bench.write(MTIME, Width::Double, 0);
+        assert_eq!((bench.levels(), bench.read(MTIME, Width::Double)), (0, 0));
+        // It wraps around.
+        bench.write(0x4008, Width::Double, 3);
+        bench.write(MTIME, Width::Double, u64::MAX);
+        assert_eq!((bench.levels(), bench.deadline_ns()), (0b1010, Some(1_300)));
+        bench.advance_to(1_300);
+        assert_eq!((bench.levels(), bench.deadline_ns()), (0, Some(1_600)));
+        bench.device.power_cycle();
+        assert_eq!(bench.read(MTIME, Width::Double), 13, "virtual time goes on");
+    }
+
+    #[test]
+    fn registers_take_halves() {
         let mut bench = bench();
         bench.write(0x4000, Width::Word, 0x1111_2222);
         bench.write(0x4004, Width::Word, 0x3333_4444);
         assert_eq!(bench.read(0x4000, Width::Double), 0x3333_4444_1111_2222);
         assert_eq!(bench.read(0x4004, Width::Word) & 0xffff_ffff, 0x3333_4444);
         bench.set_now_ns(1 << 40);
-        bench.write(MTIME, Width::Double, 0);
         assert_eq!(bench.read(MTIME, Width::Double), (1 << 40) / 100);
         assert_eq!(bench.read(MTIME + 4, Width::Word), ((1 << 40) / 100) >> 32);
     }

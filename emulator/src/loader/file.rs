@@ -14,7 +14,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 #[derive(Debug, thiserror::Error)]
 pub enum LoaderError {
     /// It cannot be read.
-    #[error("{role} {}: cannot be read", path.display())]
+    #[error("{role} {}: cannot be read: {source}", path.display())]
     Unreadable {
         /// What it was meant to be.
         role: &'static str,
@@ -24,7 +24,7 @@ pub enum LoaderError {
         source: std::io::Error,
     },
     /// It has no content.
-    #[error("{role} {}: the file is empty", path.display())]
+    #[error("{role} {}: the file is empty, which is no {role}", path.display())]
     Empty {
         /// What it was meant to be.
         role: &'static str,
@@ -158,7 +158,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_the_file_and_the_expectation() {
         let missing = read("kernel", Path::new("/nowhere/Image"), 10).expect_err("missing");
-        assert_eq!(missing.to_string(), "kernel /nowhere/Image: cannot be read");
+        let reason = "No such file or directory (os error 2)";
+        let message = format!("kernel /nowhere/Image: cannot be read: {reason}");
+        assert_eq!(missing.to_string(), message);
         for (content, limit, message) in [
             (&b""[..], 10, "the file is empty"),
             (b"12345678901", 10, "larger than the 10 bytes that there is room for"),

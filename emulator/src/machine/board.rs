@@ -116,6 +116,14 @@ pub enum BuildError {
     /// Something does not fit into memory.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A file that does not fit into memory.
+    #[error("{}: {source}", path.display())]
+    DoesNotFit {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        source: ImageError,
+    },
     /// The host cannot have the translator.
     #[error("--engine jit: {0}; --engine auto does without")]
     Translator(#[from] TranslatorError),
@@ -150,6 +158,14 @@ pub enum BuildError {
         option: &'static str,
         /// The option that is missing.
         needed: &'static str,
+    },
+    /// An option that another one makes useless.
+    #[error("--{option} has no effect beside --{by}, which says it already")]
+    Overruled {
+        /// The option given.
+        option: &'static str,
+        /// The other.
+        by: &'static str,
     },
     /// The device tree could not be written.
     #[error("the device tree cannot be written: {0}")]

@@ -11,7 +11,7 @@ use vmstate::Instance;
 
 use crate::{
     bus::{BusFault, Width},
-    device::{Device, Effect, Io, Region},
+    device::{Device, Effect, Io, Region, TimeBase},
     door::PowerOn,
     memory::GuestMemory,
 };
@@ -426,6 +426,12 @@ impl Fabric {
             next = [next, deadline].into_iter().flatten().min();
         }
         next
+    }
+
+    /// How many ticks the harts' time base is ahead of virtual time.
+    pub(super) fn offset_ticks(&self) -> u64 {
+        let bases = self.slots.iter().filter_map(|slot| slot.device.time_base());
+        bases.map(TimeBase::offset_ticks).next().unwrap_or(0)
     }
 
     pub(super) fn power_on(&mut self, outside: &PowerOn) {

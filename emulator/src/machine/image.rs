@@ -33,7 +33,7 @@ pub enum ImageError {
         source: NotRam,
     },
     /// It covers another image.
-    #[error("{name} ({start:#x}..{end:#x}) overlaps {other}")]
+    #[error("{name} ({start:#x}..{end:#x}) overlaps {other}; with more memory they may lie apart")]
     Overlap {
         /// Name of the image.
         name: String,

@@ -7,7 +7,7 @@ use super::{Image, Machine, MachineBuilder, Sink, Stop};
 use vmstate::{Instance, VmState};
 
 use crate::{
-    bus::Width,
+    bus::{BusFault, Width},
     clock::{Clock, Position},
     devices::{aclint::Aclint, ns16550a::Ns16550a, plic::Plic, sifive_test::SifiveTest},
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
@@ -427,6 +427,41 @@ fn an_event_that_nobody_takes_is_named() {
             Script { events: [(at(1, 0, 0), event.clone())].into(), ..Script::default() };
         assert_eq!(run(&mut machine, &mut door, NEVER), Stop::Undeliverable(event));
         assert_eq!(machine.position(), at(1, 0, 0));
+    }
+}
+
+#[test]
+fn bus_misuse_never_reaches_a_device_and_its_own_complaints_never_reach_the_bus() {
+    let (mut machine, _) = machine(&[&[]]);
+    let saved = |machine: &Machine| {
+        let mut bytes = Vec::new();
+        for (path, device) in machine.fabric.instances() {
+            device.save(device.version(), &mut bytes).expect(path);
+        }
+        bytes
+    };
+    let fresh = saved(&machine);
+    for (addr, width, answer) in [
+        (UART + 7, Width::Half, Err(BusFault::Width)),
+        (UART, Width::Double, Err(BusFault::Width)),
+        (PLIC + 4, Width::Byte, Err(BusFault::Width)),
+        (PLIC + 8, Width::Double, Err(BusFault::Width)),
+        (PLIC + 6, Width::Word, Err(BusFault::Misaligned)),
+        (CLINT + 0x4004, Width::Double, Err(BusFault::Misaligned)),
+        (UART + 0x100, Width::Byte, Err(BusFault::Unmapped)),
+        (UART - 1, Width::Byte, Err(BusFault::Unmapped)),
+        (0x9000_0000, Width::Word, Err(BusFault::Unmapped)),
+        // No such register, hart or source: the device answers as its manual says.
+        (UART + 0x80, Width::Byte, Ok(())),
+        (PLIC + 0x1ffc, Width::Word, Ok(())),
+        (CLINT + 0x3ffc, Width::Word, Ok(())),
+        (TEST + 8, Width::Half, Ok(())),
+    ] {
+        let Machine { fabric, memory, .. } = &mut machine;
+        let read = fabric.read(memory, 0, addr, width);
+        let written = fabric.write(memory, 0, addr, width, u64::MAX);
+        assert_eq!((read.map(drop), written), (answer, answer), "{addr:#x} {width:?}");
+        assert_eq!(saved(&machine), fresh, "{addr:#x} {width:?}");
     }
 }
 

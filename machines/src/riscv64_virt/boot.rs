@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use emulator::{
     devices::htif::Place,
-    loader::{self, ElfFile, ImageMagic, LinuxImage, Source},
+    loader::{self, ElfFile, ImageMagic, LinuxImage, LoaderError, Source},
     machine::{
         Image,
         board::{BuildError, Config},
@@ -147,9 +147,16 @@ fn read_kernel(path: &Path, limit: u64) -> Result<Program, BuildError> {
 fn read_device_tree(path: &Path) -> Result<Source, BuildError> {
     /// A tree larger than this cannot be one.
     const LIMIT: u64 = 2 << 20;
-    let source = loader::read("device tree", path, LIMIT)?;
+    let expected = "a flattened device tree of at most 2 MiB (dtc -O dtb makes one)";
+    let source = loader::read("device tree", path, LIMIT).map_err(|error| match error {
+        // More memory would not help.
+        LoaderError::TooLarge { role, path, .. } => {
+            let (problem, expected) = ("a larger file".to_owned(), expected.to_owned());
+            LoaderError::Unexpected { role, path, problem, expected }
+        }
+        other => other,
+    })?;
     if !source.bytes.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]) {
-        let expected = "a flattened device tree (dtc -O dtb makes one)";
         return Err(source.unexpected("no device tree blob", expected).into());
     }
     Ok(source)

@@ -25,7 +25,7 @@ use super::trap::{Trap, cause};
 use tables::TableUse;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, next_change_ns},
     frame::Frame,
     isa::{
         code::CodeCache,
@@ -198,7 +198,7 @@ impl Hart {
 
     /// The `time` register now.
     fn time(&self, clock: &Clock) -> u64 {
-        clock.ns_at(clock.position.steps + self.slice_steps) / self.configuration.tick_ns
+        clock.ticks_at(clock.position.steps + self.slice_steps, self.configuration.tick_ns)
     }
 
     /// Takes a pending interrupt, which is a step, or wakes up. `None` when the hart waits.
@@ -523,15 +523,17 @@ impl Hart {
 
     /// Whether any interrupt is pending that would end waiting.
     pub(super) fn is_waiting(&self, clock: &Clock) -> bool {
-        let time = clock.now_ns() / self.configuration.tick_ns;
+        let time = clock.ticks(self.configuration.tick_ns);
         self.state.waiting && self.state.pending(time) & self.state.mie == 0
     }
 
     /// Virtual time at which its own timer becomes pending, when that matters.
-    pub(super) fn timer_ns(&self) -> Option<u64> {
+    pub(super) fn timer_ns(&self, clock: &Clock) -> Option<u64> {
         let state = &self.state;
         let armed = state.menvcfg & environment::STCE != 0 && state.mie & interrupt::STI != 0;
-        armed.then(|| state.stimecmp.checked_mul(self.configuration.tick_ns)).flatten()
+        let (now_ns, tick_ns) = (clock.now_ns(), self.configuration.tick_ns);
+        let next = || next_change_ns(now_ns, tick_ns, clock.offset_ticks, state.stimecmp);
+        armed.then(next).flatten()
     }
 
     /// Drops all caches: nothing that the guest sees changes.

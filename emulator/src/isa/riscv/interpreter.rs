@@ -105,7 +105,7 @@ impl Interpreter<'_, '_> {
 
     /// The `time` register.
     fn time(&self) -> u64 {
-        self.around.clock.ns_at(self.position_steps()) / self.hart.configuration.tick_ns
+        self.around.clock.ticks_at(self.position_steps(), self.hart.configuration.tick_ns)
     }
 
     pub(super) fn csr_context(&self) -> csr::Context {

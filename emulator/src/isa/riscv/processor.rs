@@ -40,8 +40,8 @@ impl Vcpu for Hart {
         }
     }
 
-    fn deadline_ns(&self, _: &Clock) -> Option<u64> {
-        self.timer_ns()
+    fn deadline_ns(&self, clock: &Clock) -> Option<u64> {
+        self.timer_ns(clock)
     }
 
     fn is_idle(&self, clock: &Clock) -> bool {
@@ -211,7 +211,7 @@ impl Hart {
     /// What the control registers depend on, with every right.
     fn debugger_context(&self, clock: &Clock) -> csr::Context {
         let Configuration { features, hart, tick_ns, .. } = *self.configuration();
-        csr::Context { features, hart, time: clock.now_ns() / tick_ns }
+        csr::Context { features, hart, time: clock.ticks(tick_ns) }
     }
 
     /// The state as machine mode with floating point on would see it.

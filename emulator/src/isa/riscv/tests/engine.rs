@@ -31,6 +31,19 @@ fn a_device_access_ends_the_slice_at_its_exact_position() {
 }
 
 #[test]
+fn time_and_its_timer_follow_the_time_base_that_the_guest_has_set() {
+    // rdtime a0; addi a1, a1, 1
+    let mut bench = Bench::with(&[0xc010_2573, 0x0015_8593]);
+    bench.clock.offset_ticks = 1_000_000;
+    bench.clock.position.steps = 500;
+    bench.run(1);
+    assert_eq!(bench.hart.state.x[10], 1_000_005, "100 ns a tick");
+    let state = &mut bench.hart.state;
+    (state.menvcfg, state.mie, state.stimecmp) = (1 << 63, 1 << 5, 1_000_009);
+    assert_eq!(bench.hart.deadline_ns(&bench.clock), Some(900));
+}
+
+#[test]
 fn a_store_to_rom_is_an_access_fault_and_changes_nothing() {
     const ROM: u64 = RAM + 0x2000;
     for (word, name, address) in [
