@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 
 use emulator::{
     clock::Position,
-    digest::PageTree,
     door::{Door, Moment, Output, PowerOn, Reply, Wake},
     machine::{
         Machine,
         board::{Config, Engine},
     },
-    memory::PAGE_LEN,
     snapshot::{self, Chain, LoadOptions, SaveOptions},
-    timeline::NamedDigest,
 };
 
-use super::guests::{linux, machine};
+use super::{
+    digest::{WholeDigest, differences, digest},
+    guests::{linux, machine},
+};
 
 /// Where in the guest's work a position lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,18 +202,8 @@ fn config(cpus: u32, engine: Engine) -> Config {
 }
 
 /// Everything that the guest could notice.
-fn digest(machine: &Machine) -> (Position, u64, NamedDigest) {
-    let memory = machine.memory();
-    let mut tree = PageTree::new(memory.page_count());
-    let mut page = [0; PAGE_LEN];
-    for number in 0..memory.page_count() {
-        if !memory.is_zero(number) {
-            memory.read(memory.address_of(number), &mut page).expect("it is RAM");
-            tree.set(number, &page);
-        }
-    }
-    let named = NamedDigest::of(machine, tree.root()).expect("it can be saved");
-    (machine.position(), machine.moment().transcript, named)
+fn seen(machine: &Machine) -> (Position, u64, WholeDigest) {
+    (machine.position(), machine.moment().transcript, digest(machine))
 }
 
 /// What to do where the untouched guest stops.
@@ -255,12 +245,12 @@ fn goes_on_as_if_never_saved(plan: Plan, cpus: u32, engine: Engine) {
                     .expect("it loads");
                 assert_eq!(loaded.position(), saved);
                 loaded.run(&mut { ON }, *position);
-                let (found, wanted) = (digest(&loaded), digest(&untouched));
+                let (found, wanted) = (seen(&loaded), seen(&untouched));
                 assert!(
                     found == wanted,
                     "{engine:?}, {cpus} harts, saved at {saved:?} ({kind:?}), run to {position:?}: \
                      {:?}",
-                    found.2.differences(&wanted.2.names, &wanted.2.digest)
+                    differences(&found.2, &wanted.2)
                 );
                 compared += 1;
             }

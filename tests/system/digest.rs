@@ -1,34 +1,41 @@
 //! Whole states, compared.
 
-use emulator::{
-    digest::PageTree,
-    machine::Machine,
-    memory::{PAGE_LEN, PageFlags},
-    timeline::NamedDigest,
-};
+use emulator::{digest::PageTree, machine::Machine, memory::PAGE_LEN, timeline::StateDigest};
+
+/// The digest of a whole state: of every field, and of RAM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WholeDigest {
+    fields: StateDigest,
+    ram: u128,
+}
 
 /// The digest of the whole state of `machine`, RAM included.
-pub(crate) fn digest(machine: &Machine) -> NamedDigest {
+pub(crate) fn digest(machine: &Machine) -> WholeDigest {
     let memory = machine.memory();
     let mut tree = PageTree::new(memory.page_count());
     let mut content = [0; PAGE_LEN];
     for page in 0..memory.page_count() {
-        if memory.page_flags(page).contains(PageFlags::TOUCHED) {
+        if !memory.is_zero(page) {
             memory.read(memory.address_of(page), &mut content).expect("it is RAM");
             tree.set(page, &content);
         }
     }
-    NamedDigest::of(machine, tree.root()).expect("every part can be saved")
+    let fields = StateDigest::of(machine).expect("every part can be saved");
+    WholeDigest { fields, ram: tree.root() }
 }
 
 /// What differs between two states, by name.
-pub(crate) fn differences(one: &NamedDigest, other: &NamedDigest) -> Vec<String> {
-    one.differences(&other.names, &other.digest)
+pub(crate) fn differences(one: &WholeDigest, other: &WholeDigest) -> Vec<String> {
+    let mut found = one.fields.differences(&other.fields);
+    if one.ram != other.ram {
+        found.push("ram".to_owned());
+    }
+    found
 }
 
 /// What differs between two states but for what goes on through a reset: the timeline's own books
 /// and the clock that shows it.
-pub(crate) fn reset_differences(one: &NamedDigest, other: &NamedDigest) -> Vec<String> {
+pub(crate) fn reset_differences(one: &WholeDigest, other: &WholeDigest) -> Vec<String> {
     let goes_on = |name: &String| {
         let is_clock = name.starts_with("hart") && name.ends_with(".time");
         let chance = "a field whose short hash is equal by chance";

@@ -6,12 +6,11 @@ use emulator::{
         Stop,
         board::{Config, Engine},
     },
-    timeline::NamedDigest,
 };
 
 use super::{
     console::{Script, Step, run},
-    digest::{differences, digest},
+    digest::{WholeDigest, differences, digest},
     guests::{file, linux, machine},
 };
 
@@ -34,7 +33,7 @@ const BOOT_STEPS: u64 = 10_000_000_000;
 #[derive(Debug, PartialEq, Eq)]
 struct Course {
     prompt: Moment,
-    state: NamedDigest,
+    state: WholeDigest,
     end: Moment,
 }
 
