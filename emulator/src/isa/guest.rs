@@ -137,8 +137,15 @@ pub trait Guest: Send + Sized + 'static {
     /// Whether something (a breakpoint, single steps) needs the interpreter alone.
     fn needs_interpreter(&self) -> bool;
 
-    /// Interprets at most `budget` steps: blocks until at least `enough` steps were taken, or the
-    /// first thing that ends a slice. [`SliceEnd::Budget`] says to
-    /// go on.
-    fn interpret(&mut self, budget: u64, enough: u64, around: &mut Surroundings<'_>) -> Slice;
+    /// Interprets `budget` steps, or up to the first thing that ends a slice.
+    fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
+
+    /// The same until `watch` says so of the pc of the next block, or something may have changed
+    /// the mode. [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget) says to go on.
+    fn interpret_until(
+        &mut self,
+        budget: u64,
+        around: &mut Surroundings<'_>,
+        watch: impl FnMut(u64) -> bool,
+    ) -> Slice;
 }

@@ -60,6 +60,21 @@ pub(super) struct Memories {
     pub(super) guest: MemFlagsData,
 }
 
+impl Memories {
+    fn of(builder: &mut FunctionBuilder<'_>) -> Self {
+        let mut memory = |id: u32, description: &'static str| {
+            let data = AliasRegionData { user_id: id, description: description.into() };
+            let region = builder.func.dfg.alias_regions.insert(data);
+            MemFlagsData::new().with_notrap().with_alias_region(Some(region))
+        };
+        Self {
+            registers: memory(0, "registers").with_aligned(),
+            frame: memory(1, "frame").with_aligned(),
+            guest: memory(2, "guest"),
+        }
+    }
+}
+
 /// A region under construction.
 pub(super) struct Emission<'a, 'f> {
     pub(super) builder: &'a mut FunctionBuilder<'f>,
@@ -108,16 +123,7 @@ pub(super) fn emit_region<G: Guest>(
     host_fuses: bool,
 ) -> Vec<u64> {
     let layout = G::LAYOUT;
-    let mut memory = |id: u32, description: &'static str| {
-        let data = AliasRegionData { user_id: id, description: description.into() };
-        let region = builder.func.dfg.alias_regions.insert(data);
-        MemFlagsData::new().with_notrap().with_alias_region(Some(region))
-    };
-    let memories = Memories {
-        registers: memory(0, "registers").with_aligned(),
-        frame: memory(1, "frame").with_aligned(),
-        guest: memory(2, "guest"),
-    };
+    let memories = Memories::of(builder);
     let floats = layout.floats();
     let usage = super::usage::Usage::of::<G>(plan);
     let variables: Vec<_> = (0..usage.registers())

@@ -19,7 +19,7 @@ use super::{
     code::{Code, Key, Known, Slots, new_slots},
     config::{EngineConfig, Stats},
     exit::Exit,
-    heat::Heat,
+    heat::{Heat, Worth},
     host::Host,
     plan::Plan,
     shims,
@@ -33,9 +33,6 @@ use std::collections::BTreeMap;
 
 /// Regions that wait for the compiler at most.
 const MOST_PENDING: usize = 64;
-
-/// Steps that the interpreter takes at least before it is asked again whether there is better.
-const STRETCH: u64 = 16;
 
 /// The way into generated code: `(processor, steps left, pc, code) -> steps left`.
 type Enter<G> = unsafe extern "C" fn(*mut G, i64, u64, u64) -> i64;
@@ -66,6 +63,8 @@ pub struct Engine<G: Guest> {
     seen_protection: u64,
     mode: u64,
     table: usize,
+    /// What the interpreter stopped for, and where.
+    stopped_for: (u64, Worth),
     stats: Stats,
 }
 
@@ -103,6 +102,7 @@ impl<G: Guest> Engine<G> {
             seen_protection: 0,
             mode: 0,
             table: 0,
+            stopped_for: (0, Worth::Nothing),
             stats: Stats::default(),
         })
     }
@@ -144,19 +144,38 @@ impl<G: Guest> Engine<G> {
                     }
                 }
             }
-            while left > 0 {
-                let slice = guest.interpret(left, if whole { u64::MAX } else { STRETCH }, around);
-                self.stats.interpreted_steps += slice.steps;
-                left -= slice.steps;
-                if slice.end != SliceEnd::Budget {
-                    return Slice { steps: budget - left, end: slice.end };
-                }
-                if !whole {
-                    break;
-                }
+            if left == 0 {
+                break;
+            }
+            let slice = if whole || guest.needs_interpreter() {
+                guest.interpret(left, around)
+            } else {
+                self.interpret(guest, left, around)
+            };
+            self.stats.interpreted_steps += slice.steps;
+            left -= slice.steps;
+            if slice.end != SliceEnd::Budget {
+                return Slice { steps: budget - left, end: slice.end };
             }
         }
         Slice { steps: budget, end: SliceEnd::Budget }
+    }
+
+    /// Interprets until there is code to enter, or a block that was entered often.
+    fn interpret(&mut self, guest: &mut G, left: u64, around: &mut Surroundings<'_>) -> Slice {
+        let (heat, mode) = (&mut self.heat, self.mode);
+        let jumps = self.code.jumps(self.table);
+        let mut stopped_for = (0, Worth::Nothing);
+        let slice = guest.interpret_until(left, around, |pc| {
+            if jumps.get(pc).is_some() {
+                return true;
+            }
+            let worth = heat.count(pc, mode);
+            stopped_for = (pc, worth);
+            worth != Worth::Nothing
+        });
+        self.stopped_for = stopped_for;
+        slice
     }
 
     /// Catches up with what happened to memory, to mappings and in the compiler.
@@ -246,7 +265,16 @@ impl<G: Guest> Engine<G> {
     }
 
     fn find_slowly(&mut self, guest: &mut G, memory: &GuestMemory, pc: u64) -> Option<u64> {
-        let hot = self.heat.count(pc, self.mode);
+        let (at, worth) = std::mem::replace(&mut self.stopped_for, (0, Worth::Nothing));
+        let worth = if worth != Worth::Nothing && at == pc {
+            worth
+        } else {
+            self.heat.count(pc, self.mode)
+        };
+        if worth == Worth::Nothing {
+            return None;
+        }
+        let hot = worth == Worth::Compiling;
         let page = guest.code_page(memory, pc)?;
         let key = Key { pc, mode: self.mode, page };
         match self.code.get(&key) {

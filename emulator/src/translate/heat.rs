@@ -3,6 +3,20 @@
 //! A direct-mapped table of counters: two blocks that share one take it from each other, which
 //! delays their translation and does nothing else.
 
+/// What a count says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Nothing.
+    Nothing,
+    /// Looking whether there is code by now.
+    Looking,
+    /// Compiling.
+    Compiling,
+}
+
+/// Entries between looks.
+const LOOK: u32 = 8;
+
 /// Counters; a power of two.
 const COUNTERS: usize = 1 << 14;
 
@@ -19,9 +33,9 @@ impl Heat {
         Self { counters: vec![(0, 0); COUNTERS].into(), threshold }
     }
 
-    /// Counts an entry at `pc`; true when it is time to compile (and then again after as many).
+    /// Counts an entry at `pc`. It says to compile when it is time (and then again after as many).
     #[inline]
-    pub(super) fn count(&mut self, pc: u64, mode: u64) -> bool {
+    pub(super) fn count(&mut self, pc: u64, mode: u64) -> Worth {
         let name = pc.rotate_left(20) ^ mode;
         let mixed = (pc >> 1) ^ (pc >> 15) ^ mode;
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
@@ -30,10 +44,13 @@ impl Heat {
             *counter = (name, 0);
         }
         counter.1 += 1;
-        let hot = counter.1 >= self.threshold;
-        if hot {
+        if counter.1 >= self.threshold {
             counter.1 = 0;
+            Worth::Compiling
+        } else if counter.1 % LOOK == 1 {
+            Worth::Looking
+        } else {
+            Worth::Nothing
         }
-        hot
     }
 }

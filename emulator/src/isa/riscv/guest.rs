@@ -150,7 +150,16 @@ impl Guest for Hart {
         !self.breakpoints.is_empty()
     }
 
-    fn interpret(&mut self, budget: u64, enough: u64, around: &mut Surroundings<'_>) -> Slice {
-        Self::interpret(self, budget, around, enough)
+    fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice {
+        Self::interpret(self, budget, around)
+    }
+
+    fn interpret_until(
+        &mut self,
+        budget: u64,
+        around: &mut Surroundings<'_>,
+        mut watch: impl FnMut(u64) -> bool,
+    ) -> Slice {
+        self.interpret_while(budget, around, true, &mut watch)
     }
 }

@@ -420,13 +420,25 @@ impl Hart {
         bits
     }
 
-    /// Runs blocks until the budget is used, `enough` steps were taken or something ends the slice.
-    pub fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>, enough: u64) -> Slice {
+    /// Runs blocks until the budget is used or something ends the slice.
+    pub fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice {
+        self.interpret_while(budget, around, false, &mut |_| false)
+    }
+
+    /// Runs blocks until the budget is used, something ends the slice, or `watch` says so of the pc
+    /// of the next block; an `eager` run also ends with whatever may have changed the mode.
+    pub(super) fn interpret_while(
+        &mut self,
+        budget: u64,
+        around: &mut Surroundings<'_>,
+        eager: bool,
+        watch: &mut impl FnMut(u64) -> bool,
+    ) -> Slice {
         let before = self.slice_steps;
         let mut code = std::mem::take(&mut self.code);
         let end = loop {
             let taken = self.slice_steps - before;
-            if taken >= budget.min(enough) {
+            if taken >= budget {
                 break SliceEnd::Budget;
             }
             if self.stale || around.memory.change_count() != self.seen_changes {
@@ -445,8 +457,7 @@ impl Hart {
                 most = 1;
             }
             code.follow(self.fetch_generation);
-            let mut outcome =
-                interpreter::run(self, around, &code, most, (enough - taken).min(most));
+            let mut outcome = interpreter::run(self, around, &code, most, watch);
             if outcome.end == End::Unknown {
                 outcome = self.find_block(&mut code, around);
             }
@@ -455,6 +466,9 @@ impl Hart {
             }
             if outcome.attention {
                 break SliceEnd::Attention;
+            }
+            if eager && outcome.end != End::Unknown {
+                break SliceEnd::Budget;
             }
         };
         self.code = code;

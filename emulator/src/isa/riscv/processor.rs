@@ -27,7 +27,7 @@ impl Vcpu for Hart {
             return Slice { steps: 0, end: SliceEnd::Idle };
         }
         let sampled = self.slice_steps();
-        let slice = self.interpret(budget - sampled, around, u64::MAX);
+        let slice = self.interpret(budget - sampled, around);
         Slice { steps: slice.steps + sampled, end: slice.end }
     }
 

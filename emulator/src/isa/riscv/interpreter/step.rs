@@ -70,15 +70,15 @@ pub(in crate::isa::riscv) struct Step<'s, 'a> {
     after: After,
 }
 
-/// Runs at most `budget` instructions, from block to block of `code`, until at least `enough` are
-/// done or one ends the run.
+/// Runs at most `budget` instructions, from block to block of `code`, until one ends the run or
+/// `watch` says so of the pc of the next block.
 #[inline(never)]
 pub(in crate::isa::riscv) fn run(
     hart: &mut Hart,
     around: &mut Surroundings<'_>,
     code: &CodeCache<Instruction>,
     budget: u64,
-    enough: u64,
+    watch: &mut impl FnMut(u64) -> bool,
 ) -> Outcome {
     let (fetches, context) = (hart.fetch_context(), hart.data_context());
     let mut progress = Progress::new();
@@ -121,7 +121,7 @@ pub(in crate::isa::riscv) fn run(
                 After::Look => {}
             }
         }
-        if done >= enough {
+        if done >= budget || watch(pc) {
             break End::Enough;
         }
     };
