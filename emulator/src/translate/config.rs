@@ -31,7 +31,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            threshold: 1000,
+            threshold: 3000,
             compilation: Compilation::default(),
             code_segments: 8,
             segment_bytes: 8 << 20,
