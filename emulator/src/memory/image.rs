@@ -39,6 +39,15 @@ impl FilePages {
         let mapping = unsafe { options.map_copy(file)? };
         Ok(Self { mapping })
     }
+
+    /// The bytes of `pages` pages from page `first` on.
+    ///
+    /// # Panics
+    /// If they are not all in it.
+    #[must_use]
+    pub fn bytes(&self, first: u64, pages: u64) -> &[u8] {
+        &self.mapping[index(first << PAGE_SHIFT)..index((first + pages) << PAGE_SHIFT)]
+    }
 }
 
 impl GuestMemory {

@@ -1,14 +1,15 @@
 //! Guest RAM to and from raw sections.
 //!
 //! Saving reads each touched page twice (is it zero? then write it); nothing is copied as a whole.
-//! Loading maps long runs of pages privately from the file and reads the others into staging, so that a
-//! damaged page or a host that fails leaves the guest as it was; then all is put in place through
+//! Loading maps runs of pages privately from the file, copies short ones out of a mapping of the whole,
+//! and unpacks packed ones into staging, so that a damaged frame or a host that fails leaves the
+//! guest as it was; then all is put in place through
 //! [`GuestMemory`], which tells whoever caches code, page tables or tags. What is mapped is not proved,
 //! for that would read it: [`super::LoadOptions::verify`] does.
 
 use vmstate::container::{PAGE_LEN, PageKind, PageMap, SnapshotBuilder};
 
-use super::chain::{Chain, Piece, PieceSource, container_error};
+use super::chain::{Chain, Layer, Piece, PieceSource, container_error};
 use super::error::SnapshotError;
 use super::pages::{ChainPages, PAGE, RamBody, ReadPage};
 use super::ram_base_property;
@@ -171,6 +172,8 @@ fn check_length(
 pub(super) struct StagedRam {
     /// For each region, runs of pages: first page and content.
     regions: Vec<Vec<(u64, Content)>>,
+    /// The plain data of whole sections.
+    files: Vec<FilePages>,
 }
 
 #[derive(Debug)]
@@ -179,12 +182,14 @@ enum Content {
     Bytes(Vec<u8>),
     /// Mapped from the file.
     Mapped(FilePages),
+    /// To be copied from a mapping: its index, first page in it, number of pages.
+    Copied(usize, u64, u64),
 }
 
 /// Most pages in one run that is read.
 const RUN_PAGES: u64 = 256;
-/// Fewest pages that are worth a mapping of their own.
-const MAPPED_PAGES_MIN: u64 = 16;
+/// Fewest pages that are worth a mapping of their own: two calls of the host against a copy.
+const MAPPED_PAGES_MIN: u64 = 4;
 /// Most mappings. The host allows 65,530 in a process by default.
 const MAPPINGS_MAX: usize = 16_384;
 
@@ -205,34 +210,48 @@ pub(super) fn stage(memory: &GuestMemory, chain: &Chain) -> Result<StagedRam, Sn
         });
     }
     let mut mappings = 0;
-    let mut regions = Vec::new();
+    let (mut regions, mut files) = (Vec::new(), Vec::new());
     for (index, region) in memory.regions().iter().enumerate() {
         let section = section_name(index);
         let mut pages = ChainPages::new(chain, &section)?;
         check_length(chain, &section, pages.page_count(), region)?;
         let mut runs = Vec::new();
+        // For each layer, which of `files` holds this section.
+        let mut whole = vec![None; chain.layers().len()];
         for piece in pages.pieces().to_vec() {
             match piece.source {
                 PieceSource::Zero => {}
                 PieceSource::File { layer, offset }
                     if piece.pages >= MAPPED_PAGES_MIN && mappings < MAPPINGS_MAX =>
                 {
-                    let layer = &chain.layers()[layer];
-                    let mapped =
-                        FilePages::map(layer.file(), offset, piece.pages).map_err(|source| {
-                            SnapshotError::Io { path: layer.path().into(), source }
-                        })?;
+                    let mapped = map(&chain.layers()[layer], offset, piece.pages)?;
                     runs.push((piece.first, Content::Mapped(mapped)));
                     mappings += 1;
                 }
-                PieceSource::File { .. } | PieceSource::Packed { .. } => {
-                    read_piece(&mut pages, piece, &mut runs)?;
+                PieceSource::File { layer, offset } => {
+                    let newest = &chain.layers()[layer];
+                    let data = newest.raw(&section)?.data;
+                    let file = match whole[layer] {
+                        Some(file) => file,
+                        None => {
+                            files.push(map(newest, data.offset, data.length / PAGE_BYTES)?);
+                            *whole[layer].insert(files.len() - 1)
+                        }
+                    };
+                    let first = (offset - data.offset) / PAGE_BYTES;
+                    runs.push((piece.first, Content::Copied(file, first, piece.pages)));
                 }
+                PieceSource::Packed { .. } => read_piece(&mut pages, piece, &mut runs)?,
             }
         }
         regions.push(runs);
     }
-    Ok(StagedRam { regions })
+    Ok(StagedRam { regions, files })
+}
+
+fn map(layer: &Layer, offset: u64, pages: u64) -> Result<FilePages, SnapshotError> {
+    FilePages::map(layer.file(), offset, pages)
+        .map_err(|source| SnapshotError::Io { path: layer.path().into(), source })
 }
 
 fn read_piece(
@@ -258,13 +277,17 @@ impl StagedRam {
     pub(super) fn commit(self, memory: &GuestMemory) {
         memory.clear();
         for (region, runs) in memory.regions().iter().zip(self.regions) {
+            let write = |first: u64, bytes: &[u8]| {
+                let written = memory.write(region.base + first * PAGE_BYTES, bytes);
+                assert!(written.is_ok(), "staged RAM has the machine's shape");
+            };
             for (first, content) in runs {
                 let index = usize::try_from(first).expect("guest RAM is mapped");
                 match content {
                     Content::Mapped(pages) => memory.adopt(region.first_page + index, pages),
-                    Content::Bytes(bytes) => {
-                        let written = memory.write(region.base + first * PAGE_BYTES, &bytes);
-                        assert!(written.is_ok(), "staged RAM has the machine's shape");
+                    Content::Bytes(bytes) => write(first, &bytes),
+                    Content::Copied(file, at, pages) => {
+                        write(first, self.files[file].bytes(at, pages));
                     }
                 }
             }
