@@ -15,14 +15,20 @@ mod isa {
     pub(crate) mod encode;
     pub(crate) mod generate;
     pub(crate) mod lines;
+    pub(crate) mod listing;
     pub(crate) mod program;
     pub(crate) mod random;
     pub(crate) mod spike;
 }
 
+use std::collections::BTreeSet;
+
+use emulator::isa::riscv::{self, Features, disassemble::disassemble, table::PATTERNS};
+
 use isa::{
-    emulated, generate,
+    emulated, encode, generate,
     lines::{self, Line},
+    listing,
     program::{DRIVER_STEPS, Program},
     random::Random,
     spike,
@@ -95,19 +101,97 @@ fn random_programs_leave_what_they_leave_on_spike() {
     println!("{executed} instructions from seed {seed}");
 }
 
+/// The processor of these tests.
+fn features() -> Features {
+    Features::of_model("rva22s64").expect("a model") | Features::ZICOND
+}
+
 #[test]
-fn lines_of_floating_point_disassemble_as_written() {
-    let files = lines::files();
-    let all = files.iter().flat_map(|(path, text)| lines::parse(path, text));
-    let mut checked = 0;
-    for line in all.filter(|line| line.bytes.len() == 4) {
-        let word = u32::from_le_bytes(*line.bytes.first_chunk().expect("four bytes"));
-        if let Some(instruction) = emulator::isa::riscv::float::decode(word) {
-            assert_eq!(instruction.to_string(), line.disassembly, "{}", line.place);
-            checked += 1;
+fn lines_disassemble_as_written() {
+    const ADDRESS: u64 = 0x8000_0000;
+    for line in all_lines().iter().flatten() {
+        let found = disassemble(&line.bytes, features(), ADDRESS);
+        // A line has targets relative to itself.
+        let written = match line.disassembly.split_once('.') {
+            Some((start, offset)) if offset.starts_with(['+', '-']) => {
+                let offset: i64 = offset.parse().expect("a signed offset");
+                format!("{start}{:#x}", ADDRESS.wrapping_add_signed(offset))
+            }
+            _ => line.disassembly.clone(),
+        };
+        match found {
+            Some((text, bytes)) => {
+                assert_eq!((text, bytes), (written, line.bytes.len()), "{}", line.place);
+            }
+            None => assert_eq!(written, "c.unimp", "{}", line.place),
         }
     }
-    assert!(checked > 150, "only {checked} lines are floating point");
+}
+
+/// What every line of the table, with random operands, and every half-word is.
+fn sample_of_all_encodings() -> Vec<Vec<u8>> {
+    let mut random = Random::new(7);
+    let halves = (0..=u16::MAX).filter(|half| half & 3 != 3).map(|half| half.to_le_bytes().into());
+    let mut all: Vec<Vec<u8>> = halves.collect();
+    // These are newer than the assembler.
+    let known = PATTERNS.iter().filter(|pattern| !pattern.needs.contains(Features::ZICOND));
+    for pattern in known {
+        for _ in 0..12 {
+            let word = pattern.bits | random.bits() as u32 & !pattern.mask;
+            all.push(word.to_le_bytes().into());
+        }
+    }
+    for op in encode::FLOAT {
+        for _ in 0..12 {
+            all.push(generate::filled(&mut random, *op).to_le_bytes().into());
+        }
+    }
+    all
+}
+
+#[test]
+fn instructions_disassemble_as_the_gnu_tools_write_them() {
+    let all = sample_of_all_encodings();
+    let listing = listing::of(&all);
+    let mut offset = 0;
+    let mut wrong = vec![];
+    let mut compared = 0;
+    for bytes in &all {
+        let theirs = listing.get(&offset).map_or("(nothing)", |text| text);
+        if let Some((ours, _)) = disassemble(bytes, features(), offset) {
+            compared += 1;
+            if ours != *theirs {
+                wrong.push(format!("{bytes:02x?}: {ours}, not {theirs}"));
+            }
+        }
+        offset += bytes.len() as u64;
+    }
+    wrong.sort();
+    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(compared > 40_000, "only {compared} instructions");
+}
+
+#[test]
+fn every_instruction_has_a_line() {
+    let files = all_lines();
+    let written: BTreeSet<&str> = files
+        .iter()
+        .flatten()
+        .map(|line| line.disassembly.split([' ', ';']).next().unwrap_or_default())
+        .collect();
+    let table = PATTERNS.iter().map(|pattern| pattern.mnemonic);
+    let float = encode::FLOAT.iter().map(|op| op.0);
+    let memory = encode::LOADS.iter().map(|op| op.0).chain(encode::STORES.iter().map(|op| op.0));
+    let short = compressed_mnemonics();
+    let all = table.chain(float).chain(memory).chain(short);
+    let missing: BTreeSet<_> = all.filter(|name| !written.contains(name)).collect();
+    assert!(missing.is_empty(), "no line for {missing:?}");
+}
+
+fn compressed_mnemonics() -> impl Iterator<Item = &'static str> {
+    (0..=u16::MAX)
+        .filter(|half| half & 3 != 3)
+        .filter_map(|half| riscv::compressed::mnemonic(half).map(|(name, _)| name))
 }
 
 #[test]

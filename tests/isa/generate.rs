@@ -421,6 +421,11 @@ impl<'a> Generator<'a> {
     }
 }
 
+/// An instruction with random operands.
+pub(crate) fn filled(random: &mut Random, (_, base, operands): Op) -> u32 {
+    Generator::new(random).operands(base, operands)
+}
+
 /// The names of all instructions that blocks are made of.
 pub(crate) fn names() -> Vec<&'static str> {
     let operations = PLAIN.iter().chain(FLOAT).map(|op| op.0);

@@ -4,10 +4,35 @@
 //! bits stand for, so that everything behind the decoder knows one form only. One line of
 //! [`TABLE`] is one instruction, the first match counts (reserved encodings stand first).
 
+/// Which operands of the 32-bit instruction are written behind the short mnemonic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All, as behind the long one.
+    Whole,
+    /// rd and the immediate.
+    Immediate,
+    /// rd and the amount of a shift.
+    Amount,
+    /// rd and the upper immediate.
+    Upper,
+    /// rd and rs2.
+    Second,
+    /// The target.
+    Target,
+    /// rs1 and the target.
+    Branch,
+    /// rs1.
+    Base,
+    /// None.
+    Nothing,
+}
+
 /// One compressed instruction.
 struct Line {
     mask: u16,
     bits: u16,
+    mnemonic: &'static str,
+    operands: Written,
     /// The word, or `None` for a reserved encoding.
     expand: fn(u32) -> Option<u32>,
 }
@@ -136,59 +161,68 @@ const fn register_pair(c: u32, opcode: u32, funct3: u32, funct7: u32) -> Option<
     r(opcode, funct3, funct7, high(c), high(c), low(c))
 }
 
-const fn line(mask: u16, bits: u16, expand: fn(u32) -> Option<u32>) -> Line {
-    Line { mask, bits, expand }
+const fn line(
+    mask: u16,
+    bits: u16,
+    mnemonic: &'static str,
+    operands: Written,
+    expand: fn(u32) -> Option<u32>,
+) -> Line {
+    Line { mask, bits, mnemonic, operands, expand }
 }
 
-const RESERVED: fn(u32) -> Option<u32> = |_| None;
+/// An encoding that stands for nothing, and why.
+const fn reserved(mask: u16, bits: u16, why: &'static str) -> Line {
+    line(mask, bits, why, Written::Nothing, |_| None)
+}
 
-/// Mask and match of the 16 bits, and the 32-bit instruction.
+/// Mask and match of the 16 bits, how it is written, and the 32-bit instruction.
 const TABLE: &[Line] = &[
     // Quadrant 0
-    line(0xffe3, 0x0000, RESERVED),      // c.addi4spn of 0
-    line(0xe003, 0x0000, stack_address), // c.addi4spn
-    line(0xe003, 0x2000, |c| i(0x07, 3, low(c), high(c), offset_double(c))), // c.fld
-    line(0xe003, 0x4000, |c| i(0x03, 2, low(c), high(c), offset_word(c))), // c.lw
-    line(0xe003, 0x6000, |c| i(0x03, 3, low(c), high(c), offset_double(c))), // c.ld
-    line(0xe003, 0xa000, |c| s(0x27, 3, high(c), low(c), offset_double(c))), // c.fsd
-    line(0xe003, 0xc000, |c| s(0x23, 2, high(c), low(c), offset_word(c))), // c.sw
-    line(0xe003, 0xe000, |c| s(0x23, 3, high(c), low(c), offset_double(c))), // c.sd
+    reserved(0xffe3, 0x0000, "c.addi4spn of 0"),
+    line(0xe003, 0x0000, "c.addi4spn", Written::Whole, stack_address),
+    line(0xe003, 0x2000, "c.fld", Written::Whole, |c| i(0x07, 3, low(c), high(c), offset_double(c))),
+    line(0xe003, 0x4000, "c.lw", Written::Whole, |c| i(0x03, 2, low(c), high(c), offset_word(c))),
+    line(0xe003, 0x6000, "c.ld", Written::Whole, |c| i(0x03, 3, low(c), high(c), offset_double(c))),
+    line(0xe003, 0xa000, "c.fsd", Written::Whole, |c| s(0x27, 3, high(c), low(c), offset_double(c))),
+    line(0xe003, 0xc000, "c.sw", Written::Whole, |c| s(0x23, 2, high(c), low(c), offset_word(c))),
+    line(0xe003, 0xe000, "c.sd", Written::Whole, |c| s(0x23, 3, high(c), low(c), offset_double(c))),
     // Quadrant 1
-    line(0xe003, 0x0001, |c| i(0x13, 0, rd(c), rd(c), imm6(c))), // c.addi, c.nop
-    line(0xef83, 0x2001, RESERVED),                              // c.addiw of x0
-    line(0xe003, 0x2001, |c| i(0x1b, 0, rd(c), rd(c), imm6(c))), // c.addiw
-    line(0xe003, 0x4001, |c| i(0x13, 0, rd(c), 0, imm6(c))),     // c.li
-    line(0xf07f, 0x6001, RESERVED),                              // c.lui, c.addi16sp of 0
-    line(0xef83, 0x6101, add_to_stack_pointer),                  // c.addi16sp
-    line(0xe003, 0x6001, |c| Some(0x37 | rd(c) << 7 | imm6(c) << 12)), // c.lui
-    line(0xec03, 0x8001, |c| i(0x13, 5, high(c), high(c), amount(c))), // c.srli
-    line(0xec03, 0x8401, |c| i(0x13, 5, high(c), high(c), 0x400 | amount(c))), // c.srai
-    line(0xec03, 0x8801, |c| i(0x13, 7, high(c), high(c), imm6(c))), // c.andi
-    line(0xfc63, 0x8c01, |c| register_pair(c, 0x33, 0, 0x20)),   // c.sub
-    line(0xfc63, 0x8c21, |c| register_pair(c, 0x33, 4, 0)),      // c.xor
-    line(0xfc63, 0x8c41, |c| register_pair(c, 0x33, 6, 0)),      // c.or
-    line(0xfc63, 0x8c61, |c| register_pair(c, 0x33, 7, 0)),      // c.and
-    line(0xfc63, 0x9c01, |c| register_pair(c, 0x3b, 0, 0x20)),   // c.subw
-    line(0xfc63, 0x9c21, |c| register_pair(c, 0x3b, 0, 0)),      // c.addw
-    line(0xe003, 0xa001, jump),                                  // c.j
-    line(0xe003, 0xc001, |c| branch(c, 0)),                      // c.beqz
-    line(0xe003, 0xe001, |c| branch(c, 1)),                      // c.bnez
+    line(0xe003, 0x0001, "c.addi", Written::Immediate, |c| i(0x13, 0, rd(c), rd(c), imm6(c))),
+    reserved(0xef83, 0x2001, "c.addiw of x0"),
+    line(0xe003, 0x2001, "c.addiw", Written::Immediate, |c| i(0x1b, 0, rd(c), rd(c), imm6(c))),
+    line(0xe003, 0x4001, "c.li", Written::Immediate, |c| i(0x13, 0, rd(c), 0, imm6(c))),
+    reserved(0xf07f, 0x6001, "c.lui, c.addi16sp of 0"),
+    line(0xef83, 0x6101, "c.addi16sp", Written::Immediate, add_to_stack_pointer),
+    line(0xe003, 0x6001, "c.lui", Written::Upper, |c| Some(0x37 | rd(c) << 7 | imm6(c) << 12)),
+    line(0xec03, 0x8001, "c.srli", Written::Amount, |c| i(0x13, 5, high(c), high(c), amount(c))),
+    line(0xec03, 0x8401, "c.srai", Written::Amount, |c| i(0x13, 5, high(c), high(c), 0x400 | amount(c))),
+    line(0xec03, 0x8801, "c.andi", Written::Immediate, |c| i(0x13, 7, high(c), high(c), imm6(c))),
+    line(0xfc63, 0x8c01, "c.sub", Written::Second, |c| register_pair(c, 0x33, 0, 0x20)),
+    line(0xfc63, 0x8c21, "c.xor", Written::Second, |c| register_pair(c, 0x33, 4, 0)),
+    line(0xfc63, 0x8c41, "c.or", Written::Second, |c| register_pair(c, 0x33, 6, 0)),
+    line(0xfc63, 0x8c61, "c.and", Written::Second, |c| register_pair(c, 0x33, 7, 0)),
+    line(0xfc63, 0x9c01, "c.subw", Written::Second, |c| register_pair(c, 0x3b, 0, 0x20)),
+    line(0xfc63, 0x9c21, "c.addw", Written::Second, |c| register_pair(c, 0x3b, 0, 0)),
+    line(0xe003, 0xa001, "c.j", Written::Target, jump),
+    line(0xe003, 0xc001, "c.beqz", Written::Branch, |c| branch(c, 0)),
+    line(0xe003, 0xe001, "c.bnez", Written::Branch, |c| branch(c, 1)),
     // Quadrant 2
-    line(0xe003, 0x0002, |c| i(0x13, 1, rd(c), rd(c), amount(c))), // c.slli
-    line(0xe003, 0x2002, |c| i(0x07, 3, rd(c), 2, stack_double(c))), // c.fldsp
-    line(0xef83, 0x4002, RESERVED),                                // c.lwsp to x0
-    line(0xe003, 0x4002, |c| i(0x03, 2, rd(c), 2, stack_word(c))), // c.lwsp
-    line(0xef83, 0x6002, RESERVED),                                // c.ldsp to x0
-    line(0xe003, 0x6002, |c| i(0x03, 3, rd(c), 2, stack_double(c))), // c.ldsp
-    line(0xffff, 0x8002, RESERVED),                                // c.jr of x0
-    line(0xf07f, 0x8002, |c| i(0x67, 0, 0, rd(c), 0)),             // c.jr
-    line(0xf003, 0x8002, |c| r(0x33, 0, 0, rd(c), 0, rs2(c))),     // c.mv
-    line(0xffff, 0x9002, |_| Some(0x0010_0073)),                   // c.ebreak
-    line(0xf07f, 0x9002, |c| i(0x67, 0, 1, rd(c), 0)),             // c.jalr
-    line(0xf003, 0x9002, |c| r(0x33, 0, 0, rd(c), rd(c), rs2(c))), // c.add
-    line(0xe003, 0xa002, |c| s(0x27, 3, 2, rs2(c), store_double(c))), // c.fsdsp
-    line(0xe003, 0xc002, |c| s(0x23, 2, 2, rs2(c), store_word(c))), // c.swsp
-    line(0xe003, 0xe002, |c| s(0x23, 3, 2, rs2(c), store_double(c))), // c.sdsp
+    line(0xe003, 0x0002, "c.slli", Written::Amount, |c| i(0x13, 1, rd(c), rd(c), amount(c))),
+    line(0xe003, 0x2002, "c.fldsp", Written::Whole, |c| i(0x07, 3, rd(c), 2, stack_double(c))),
+    reserved(0xef83, 0x4002, "c.lwsp to x0"),
+    line(0xe003, 0x4002, "c.lwsp", Written::Whole, |c| i(0x03, 2, rd(c), 2, stack_word(c))),
+    reserved(0xef83, 0x6002, "c.ldsp to x0"),
+    line(0xe003, 0x6002, "c.ldsp", Written::Whole, |c| i(0x03, 3, rd(c), 2, stack_double(c))),
+    reserved(0xffff, 0x8002, "c.jr of x0"),
+    line(0xf07f, 0x8002, "c.jr", Written::Base, |c| i(0x67, 0, 0, rd(c), 0)),
+    line(0xf003, 0x8002, "c.mv", Written::Second, |c| r(0x33, 0, 0, rd(c), 0, rs2(c))),
+    line(0xffff, 0x9002, "c.ebreak", Written::Nothing, |_| Some(0x0010_0073)),
+    line(0xf07f, 0x9002, "c.jalr", Written::Base, |c| i(0x67, 0, 1, rd(c), 0)),
+    line(0xf003, 0x9002, "c.add", Written::Second, |c| r(0x33, 0, 0, rd(c), rd(c), rs2(c))),
+    line(0xe003, 0xa002, "c.fsdsp", Written::Whole, |c| s(0x27, 3, 2, rs2(c), store_double(c))),
+    line(0xe003, 0xc002, "c.swsp", Written::Whole, |c| s(0x23, 2, 2, rs2(c), store_word(c))),
+    line(0xe003, 0xe002, "c.sdsp", Written::Whole, |c| s(0x23, 3, 2, rs2(c), store_double(c))),
 ];
 
 /// The 32-bit instruction that `c` stands for, or `None` when it stands for none.
@@ -196,4 +230,11 @@ const TABLE: &[Line] = &[
 pub fn expand(c: u16) -> Option<u32> {
     let line = TABLE.iter().find(|line| c & line.mask == line.bits)?;
     (line.expand)(u32::from(c))
+}
+
+/// The mnemonic of `c`, and which operands of [`expand`] go with it.
+#[must_use]
+pub fn mnemonic(c: u16) -> Option<(&'static str, Written)> {
+    let line = TABLE.iter().find(|line| c & line.mask == line.bits)?;
+    (line.expand)(u32::from(c)).map(|_| (line.mnemonic, line.operands))
 }

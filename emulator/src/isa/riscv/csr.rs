@@ -62,6 +62,72 @@ pub mod number {
     pub const MCONFIGPTR: u16 = 0xf15;
 }
 
+/// Registers that are one of their kind, by name.
+const NAMES: [(u16, &str); 45] = [
+    (number::FFLAGS, "fflags"),
+    (number::FRM, "frm"),
+    (number::FCSR, "fcsr"),
+    (number::SSTATUS, "sstatus"),
+    (number::SIE, "sie"),
+    (number::STVEC, "stvec"),
+    (number::SCOUNTEREN, "scounteren"),
+    (number::SENVCFG, "senvcfg"),
+    (number::SSCRATCH, "sscratch"),
+    (number::SEPC, "sepc"),
+    (number::SCAUSE, "scause"),
+    (number::STVAL, "stval"),
+    (number::SIP, "sip"),
+    (number::STIMECMP, "stimecmp"),
+    (number::SATP, "satp"),
+    (number::MSTATUS, "mstatus"),
+    (number::MISA, "misa"),
+    (number::MEDELEG, "medeleg"),
+    (number::MIDELEG, "mideleg"),
+    (number::MIE, "mie"),
+    (number::MTVEC, "mtvec"),
+    (number::MCOUNTEREN, "mcounteren"),
+    (number::MENVCFG, "menvcfg"),
+    (number::MCOUNTINHIBIT, "mcountinhibit"),
+    (number::MSCRATCH, "mscratch"),
+    (number::MEPC, "mepc"),
+    (number::MCAUSE, "mcause"),
+    (number::MTVAL, "mtval"),
+    (number::MIP, "mip"),
+    (number::PMPCFG0, "pmpcfg0"),
+    (number::PMPCFG2, "pmpcfg2"),
+    (number::TSELECT, "tselect"),
+    (number::TSELECT + 1, "tdata1"),
+    (number::TSELECT + 2, "tdata2"),
+    (number::TDATA3, "tdata3"),
+    (number::MCYCLE, "mcycle"),
+    (number::MINSTRET, "minstret"),
+    (number::CYCLE, "cycle"),
+    (number::TIME, "time"),
+    (number::INSTRET, "instret"),
+    (number::MVENDORID, "mvendorid"),
+    (number::MARCHID, "marchid"),
+    (number::MIMPID, "mimpid"),
+    (number::MHARTID, "mhartid"),
+    (number::MCONFIGPTR, "mconfigptr"),
+];
+
+/// The name of a register that is there.
+#[must_use]
+pub fn name(number: u16) -> Option<String> {
+    let numbered = |name: &str, from: u16, first: u16| Some(format!("{name}{}", number - from + first));
+    match number {
+        number::PMPADDR0..=number::PMPADDR15 => numbered("pmpaddr", number::PMPADDR0, 0),
+        number::MHPMEVENT3..=number::MHPMEVENT31 => numbered("mhpmevent", number::MHPMEVENT3, 3),
+        number::MHPMCOUNTER3..=number::MHPMCOUNTER31 => {
+            numbered("mhpmcounter", number::MHPMCOUNTER3, 3)
+        }
+        number::HPMCOUNTER3..=number::HPMCOUNTER31 => {
+            numbered("hpmcounter", number::HPMCOUNTER3, 3)
+        }
+        _ => NAMES.iter().find(|(known, _)| *known == number).map(|(_, name)| (*name).to_owned()),
+    }
+}
+
 /// Exceptions that can be delegated: all but calls from M and the reserved ones.
 const DELEGABLE: u64 = 0xb3ff;
 

@@ -113,6 +113,9 @@ pub enum FeaturesError {
     /// Not `NAME=on` or `NAME=off`.
     #[error("`{0}` is no switch; write NAME=on or NAME=off")]
     Switch(String),
+    /// What every model has.
+    #[error("{0} cannot be switched off: every model has it")]
+    Fixed(String),
     /// A combination that no processor has.
     #[error("{feature} needs {needed}")]
     Needs {
@@ -146,6 +149,10 @@ impl FromStr for Features {
             features.set(feature, value);
         }
         let name = |feature: Self| feature.switches().collect();
+        // Without it, jumps to half-words would have to trap.
+        if !features.contains(Self::C) {
+            return Err(FeaturesError::Fixed(name(Self::C)));
+        }
         match NEEDS.iter().find(|(one, other)| features & (*one | *other) == *one) {
             Some(&(one, other)) => {
                 Err(FeaturesError::Needs { feature: name(one), needed: name(other) })
@@ -213,6 +220,7 @@ mod tests {
             ("rv64gc,zba", "`zba` is no switch; write NAME=on or NAME=off"),
             ("rv64gc,zba=1", "`zba=1` is no switch"),
             ("rv64gc,f=off", "d needs f"),
+            ("rv64gc,c=off", "c cannot be switched off"),
             ("rva22s64,d=off,f=off", "zfhmin needs f"),
         ] {
             let error = text.parse::<Features>().expect_err(text).to_string();

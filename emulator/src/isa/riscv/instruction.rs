@@ -33,9 +33,9 @@ pub enum Format {
     Csr,
     /// rd, csr, 5-bit immediate.
     CsrImmediate,
-    /// rd, (rs1).
+    /// rd, (rs1), with acquire and release bits.
     LoadReserved,
-    /// rd, rs2, (rs1).
+    /// rd, rs2, (rs1), with acquire and release bits.
     Amo,
     /// (rs1).
     Address,
@@ -43,6 +43,8 @@ pub enum Format {
     Two,
     /// offset(rs1), low five bits zero.
     Prefetch,
+    /// Predecessor and successor sets.
+    Fence,
     /// Nothing.
     None,
 }
@@ -56,7 +58,8 @@ pub struct Operands {
     pub rs1: u8,
     /// Second source.
     pub rs2: u8,
-    /// Immediate, sign-extended; a CSR number for CSR instructions.
+    /// Immediate, sign-extended; a CSR number for CSR instructions; of atomics, acquire in bit 1 and
+    /// release in bit 0; of fences, all above bit 19.
     pub imm: i32,
 }
 
@@ -101,8 +104,13 @@ impl Format {
         let rs2 = (word >> 20 & 31) as u8;
         let none = Operands::default();
         match self {
-            Self::R | Self::Amo => Operands { rd, rs1, rs2, imm: 0 },
-            Self::Unary | Self::LoadReserved => Operands { rd, rs1, ..none },
+            Self::R => Operands { rd, rs1, rs2, imm: 0 },
+            Self::Unary => Operands { rd, rs1, ..none },
+            Self::Amo => Operands { rd, rs1, rs2, imm: (word >> 25 & 3).cast_signed() },
+            Self::LoadReserved => {
+                Operands { rd, rs1, imm: (word >> 25 & 3).cast_signed(), ..none }
+            }
+            Self::Fence => Operands { imm: (word >> 20).cast_signed(), ..none },
             Self::I | Self::Load => Operands { rd, rs1, imm: sign(word >> 20, 12), ..none },
             Self::Shift => Operands { rd, rs1, imm: (word >> 20 & 63).cast_signed(), ..none },
             Self::ShiftW => Operands { rd, rs1, imm: (word >> 20 & 31).cast_signed(), ..none },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use vmstate::Instance;
 
 use super::csr::{self, number};
-use super::decode::decode;
+use super::disassemble::disassemble;
 use super::hart::{Configuration, Hart};
 use super::state::{Privilege, State};
 use crate::{
@@ -299,8 +299,7 @@ impl Inspect for Hart {
     }
 
     fn disassemble(&self, bytes: &[u8], addr: u64) -> Option<Disassembly> {
-        let instruction = decode(bytes, self.configuration().features)?;
-        let text = instruction.disassemble(addr)?;
-        Some(Disassembly { text, bytes: usize::from(instruction.length) })
+        let (text, bytes) = disassemble(bytes, self.configuration().features, addr)?;
+        Some(Disassembly { text, bytes })
     }
 }

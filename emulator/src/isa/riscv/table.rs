@@ -171,7 +171,7 @@ instructions! {
     Srlw "srlw" 0xfe00707f 0x0000503b R BASE emit s::binary_word(Binary::ShiftRight);
     Sraw "sraw" 0xfe00707f 0x4000503b R BASE emit s::binary_word(Binary::ShiftRightSigned);
     // One hart runs at a time and memory is coherent with fetches: fences need nothing.
-    Fence "fence" 0x0000707f 0x0000000f None BASE emit s::nothing;
+    Fence "fence" 0x0000707f 0x0000000f Fence BASE emit s::nothing;
     FenceI "fence.i" 0x0000707f 0x0000100f None BASE emit s::nothing;
     Ecall "ecall" 0xffffffff 0x00000073 None BASE exact x::environment_call;
     Ebreak "ebreak" 0xffffffff 0x00100073 None BASE exact x::breakpoint;
