@@ -1,6 +1,7 @@
 //! Rules about the tree itself. A rule worth writing down is a test.
 
 mod tidy {
+    pub(crate) mod architectures;
     pub(crate) mod guest;
     pub(crate) mod layers;
     pub(crate) mod listed;

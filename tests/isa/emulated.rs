@@ -8,6 +8,7 @@ use emulator::{
         hart::{Configuration, Hart},
     },
     memory::GuestMemory,
+    translate::{Compilation, EngineConfig, equip},
     vcpu::{Slice, SliceEnd, Surroundings, Vcpu},
 };
 
@@ -32,14 +33,33 @@ pub(crate) struct Run {
     pub(crate) steps: u64,
 }
 
+/// What runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Interpreter,
+    /// Translates everything at once.
+    Translator,
+}
+
+/// Both.
+pub(crate) const ENGINES: [Engine; 2] = [Engine::Interpreter, Engine::Translator];
+
+fn processor(engine: Engine) -> Box<dyn Vcpu> {
+    let features = Features::of_model("rva22s64").expect("a model") | Features::ZICOND;
+    let configuration = Configuration { features, reset_pc: BASE, ..Configuration::default() };
+    let hart = Box::new(Hart::new(configuration));
+    let config =
+        EngineConfig { threshold: 1, compilation: Compilation::AtOnce, ..EngineConfig::default() };
+    let config = (engine == Engine::Translator).then_some(config);
+    equip(hart, config, true).expect("this host can be translated for")
+}
+
 /// Runs `program` in slices whose budgets `budget` gives.
-pub(crate) fn run(program: &Program, mut budget: impl FnMut() -> u64) -> Run {
+pub(crate) fn run(program: &Program, engine: Engine, mut budget: impl FnMut() -> u64) -> Run {
     let bytes = (program.image.len() as u64).next_multiple_of(0x1000);
     let memory = GuestMemory::at(BASE, bytes).expect("memory for the program");
     memory.write(BASE, &program.image).expect("the program fits");
-    let features = Features::of_model("rva22s64").expect("a model") | Features::ZICOND;
-    let configuration = Configuration { features, reset_pc: BASE, ..Configuration::default() };
-    let mut hart = Hart::new(configuration);
+    let mut hart = processor(engine);
     let mut clock = Clock::new(1_000);
     while memory.read_u64(TOHOST).expect("memory") == 0 {
         let around = &mut Surroundings { memory: &memory, bus: &mut Nothing, clock: &clock };

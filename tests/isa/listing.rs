@@ -17,7 +17,7 @@ fn tool(name: &str, arguments: &[&str]) -> String {
 pub(crate) fn of(instructions: &[Vec<u8>]) -> BTreeMap<u64, String> {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let mut source = ".text\n.balign 4\n".to_owned();
+    let mut source = ".text\n".to_owned();
     for bytes in instructions {
         let number = bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         writeln!(source, ".insn {}, {number:#x}", bytes.len()).expect("a string");

@@ -8,6 +8,7 @@ use emulator::{
     translate::{EngineConfig, Stats, Translated},
     vcpu::{Slice, Surroundings, Vcpu},
 };
+use vmstate::schema::SchemaTable;
 
 pub(crate) const RAM: u64 = 0x8000_0000;
 pub(crate) const RAM_BYTES: u64 = 4 << 20;
@@ -95,19 +96,22 @@ impl<V: Vcpu> Bench<V> {
     }
 }
 
-fn hart() -> Hart {
-    let features = Features::of_model("rva22s64").expect("a model");
+fn hart(features: Features) -> Hart {
     Hart::new(Configuration { features, reset_pc: RAM, ..Configuration::default() })
 }
 
 /// On the interpreter.
-pub(crate) fn interpreted(image: &[u8]) -> Bench<Hart> {
-    Bench::new(hart(), image)
+pub(crate) fn interpreted(features: Features, image: &[u8]) -> Bench<Hart> {
+    Bench::new(hart(features), image)
 }
 
 /// On both tiers.
-pub(crate) fn translated(image: &[u8], config: EngineConfig) -> Bench<Translated<Hart>> {
-    let processor = Translated::new(Box::new(hart()), config).map_err(|(_, error)| error);
+pub(crate) fn translated(
+    features: Features,
+    image: &[u8],
+    config: EngineConfig,
+) -> Bench<Translated<Hart>> {
+    let processor = Translated::new(Box::new(hart(features)), config).map_err(|(_, error)| error);
     Bench::new(processor.expect("this host can be translated for"), image)
 }
 
@@ -120,7 +124,13 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(image: &[u8], config: EngineConfig) -> Self {
-        Self { one: interpreted(image), other: translated(image, config), slices: 0 }
+        Self::with(Features::RVA22S64, image, config)
+    }
+
+    /// Processors that have these features.
+    pub(crate) fn with(features: Features, image: &[u8], config: EngineConfig) -> Self {
+        let one = interpreted(features, image);
+        Self { one, other: translated(features, image, config), slices: 0 }
     }
 
     /// Prepares both processors alike.
@@ -155,6 +165,35 @@ impl Pair {
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.one.memory.write(RAM + offset, bytes).expect("RAM");
         self.other.memory.write(RAM + offset, bytes).expect("RAM");
+    }
+
+    /// Drives an interrupt input of both.
+    pub(crate) fn set_line(&mut self, line: u32, level: bool) {
+        self.one.processor.set_line(line, level);
+        self.other.processor.set_line(line, level);
+    }
+
+    /// Saves one processor and loads what was saved into the other engine's.
+    pub(crate) fn exchange_state(&mut self) {
+        let saved = self.one.processor.instance();
+        let mut bytes = Vec::new();
+        saved.save(saved.version(), &mut bytes).expect("a hart can be saved");
+        let mut table = SchemaTable::default();
+        let schema = saved.collect_schemas(saved.version(), &mut table);
+        let schema = table.resolve(&schema).expect("it was collected").clone();
+        let other = self.other.processor.instance_mut();
+        let mut staged = other.stage(&bytes, &schema, &table).expect("it was just saved");
+        other.swap(&mut staged).expect("it is of its type");
+        other.finish().expect("a hart refuses no state");
+    }
+
+    /// The doubleword at an offset from the start of RAM.
+    pub(crate) fn word(&self, offset: u64) -> u64 {
+        self.one.memory.read_u64(RAM + offset).expect("RAM")
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.one.clock
     }
 
     pub(crate) fn flush_code(&mut self) {

@@ -14,27 +14,27 @@ pub(crate) struct Program {
     data: u64,
 }
 
-fn r(opcode: u32, rd: u32, f3: u32, rs1: u32, rs2: u32, f7: u32) -> u32 {
+pub(crate) fn r(opcode: u32, rd: u32, f3: u32, rs1: u32, rs2: u32, f7: u32) -> u32 {
     opcode | rd << 7 | f3 << 12 | rs1 << 15 | rs2 << 20 | f7 << 25
 }
 
-fn i(opcode: u32, rd: u32, f3: u32, rs1: u32, imm: i32) -> u32 {
+pub(crate) fn i(opcode: u32, rd: u32, f3: u32, rs1: u32, imm: i32) -> u32 {
     opcode | rd << 7 | f3 << 12 | rs1 << 15 | (imm.cast_unsigned() & 0xfff) << 20
 }
 
-fn s(f3: u32, rs1: u32, rs2: u32, imm: i32) -> u32 {
+pub(crate) fn s(f3: u32, rs1: u32, rs2: u32, imm: i32) -> u32 {
     let imm = imm.cast_unsigned();
     0x23 | (imm & 31) << 7 | f3 << 12 | rs1 << 15 | rs2 << 20 | (imm >> 5 & 0x7f) << 25
 }
 
-fn b(f3: u32, rs1: u32, rs2: u32, offset: i32) -> u32 {
+pub(crate) fn b(f3: u32, rs1: u32, rs2: u32, offset: i32) -> u32 {
     let o = offset.cast_unsigned();
     let low = (o >> 11 & 1) << 7 | (o >> 1 & 15) << 8;
     let high = (o >> 5 & 0x3f) << 25 | (o >> 12 & 1) << 31;
     0x63 | low | f3 << 12 | rs1 << 15 | rs2 << 20 | high
 }
 
-fn j(rd: u32, offset: i32) -> u32 {
+pub(crate) fn j(rd: u32, offset: i32) -> u32 {
     let o = offset.cast_unsigned();
     let high = (o >> 12 & 0xff) << 12 | (o >> 11 & 1) << 20 | (o >> 1 & 0x3ff) << 21;
     0x6f | rd << 7 | high | (o >> 20 & 1) << 31
@@ -64,7 +64,7 @@ fn branch_offset(random: &mut Random, at: u64, length: u64) -> i32 {
 }
 
 /// One random instruction at word `at` of `length`.
-fn instruction(random: &mut Random, at: u64, length: u64) -> u32 {
+pub(crate) fn instruction(random: &mut Random, at: u64, length: u64) -> u32 {
     let (rd, rs1, rs2) = (register(random), register(random), register(random));
     let imm = random.below(4096) as i32 - 2048;
     let f3 = random.below(8) as u32;

@@ -181,10 +181,14 @@ const TABLE: &[Line] = &[
     // Quadrant 0
     reserved(0xffe3, 0x0000, "c.addi4spn of 0"),
     line(0xe003, 0x0000, "c.addi4spn", Written::Whole, stack_address),
-    line(0xe003, 0x2000, "c.fld", Written::Whole, |c| i(0x07, 3, low(c), high(c), offset_double(c))),
+    line(0xe003, 0x2000, "c.fld", Written::Whole, |c| {
+        i(0x07, 3, low(c), high(c), offset_double(c))
+    }),
     line(0xe003, 0x4000, "c.lw", Written::Whole, |c| i(0x03, 2, low(c), high(c), offset_word(c))),
     line(0xe003, 0x6000, "c.ld", Written::Whole, |c| i(0x03, 3, low(c), high(c), offset_double(c))),
-    line(0xe003, 0xa000, "c.fsd", Written::Whole, |c| s(0x27, 3, high(c), low(c), offset_double(c))),
+    line(0xe003, 0xa000, "c.fsd", Written::Whole, |c| {
+        s(0x27, 3, high(c), low(c), offset_double(c))
+    }),
     line(0xe003, 0xc000, "c.sw", Written::Whole, |c| s(0x23, 2, high(c), low(c), offset_word(c))),
     line(0xe003, 0xe000, "c.sd", Written::Whole, |c| s(0x23, 3, high(c), low(c), offset_double(c))),
     // Quadrant 1
@@ -196,7 +200,9 @@ const TABLE: &[Line] = &[
     line(0xef83, 0x6101, "c.addi16sp", Written::Immediate, add_to_stack_pointer),
     line(0xe003, 0x6001, "c.lui", Written::Upper, |c| Some(0x37 | rd(c) << 7 | imm6(c) << 12)),
     line(0xec03, 0x8001, "c.srli", Written::Amount, |c| i(0x13, 5, high(c), high(c), amount(c))),
-    line(0xec03, 0x8401, "c.srai", Written::Amount, |c| i(0x13, 5, high(c), high(c), 0x400 | amount(c))),
+    line(0xec03, 0x8401, "c.srai", Written::Amount, |c| {
+        i(0x13, 5, high(c), high(c), 0x400 | amount(c))
+    }),
     line(0xec03, 0x8801, "c.andi", Written::Immediate, |c| i(0x13, 7, high(c), high(c), imm6(c))),
     line(0xfc63, 0x8c01, "c.sub", Written::Second, |c| register_pair(c, 0x33, 0, 0x20)),
     line(0xfc63, 0x8c21, "c.xor", Written::Second, |c| register_pair(c, 0x33, 4, 0)),

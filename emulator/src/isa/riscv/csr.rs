@@ -114,7 +114,8 @@ const NAMES: [(u16, &str); 45] = [
 /// The name of a register that is there.
 #[must_use]
 pub fn name(number: u16) -> Option<String> {
-    let numbered = |name: &str, from: u16, first: u16| Some(format!("{name}{}", number - from + first));
+    let numbered =
+        |name: &str, from: u16, first: u16| Some(format!("{name}{}", number - from + first));
     match number {
         number::PMPADDR0..=number::PMPADDR15 => numbered("pmpaddr", number::PMPADDR0, 0),
         number::MHPMEVENT3..=number::MHPMEVENT31 => numbered("mhpmevent", number::MHPMEVENT3, 3),

@@ -40,6 +40,8 @@ pub fn disassemble(bytes: &[u8], features: Features, addr: u64) -> Option<(Strin
     let operands = match written {
         Written::Whole => whole.split_once(' ').map(|(_, operands)| operands.to_owned())?,
         Written::Immediate => format!("{rd},{}", o.imm),
+        // A hint that RV128 has another use for.
+        Written::Amount if o.imm == 0 => return Some((format!("{mnemonic}64 {rd}"), length)),
         Written::Amount => format!("{rd},{:#x}", o.imm),
         Written::Upper => format!("{rd},{:#x}", upper(o.imm)),
         Written::Second => format!("{rd},{rs2}"),
@@ -104,7 +106,8 @@ impl Instruction {
             Format::CsrImmediate => format!("{rd},{},{}", csr_name(imm), o.rs1),
             Format::LoadReserved | Format::Amo => {
                 text.push_str(["", ".rl", ".aq", ".aqrl"][(imm & 3) as usize]);
-                let second = if pattern.format == Format::Amo { format!(",{rs2}") } else { String::new() };
+                let second =
+                    if pattern.format == Format::Amo { format!(",{rs2}") } else { String::new() };
                 format!("{rd}{second},({rs1})")
             }
             Format::Address => format!("({rs1})"),

@@ -7,6 +7,7 @@
 //! a store to one of them drops what its entries map before the next instruction. Fences therefore
 //! do nothing, and no eviction or flush can be seen.
 
+mod fetch;
 mod served;
 mod tables;
 
@@ -15,10 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use vmstate::VmState;
 
 use super::access::{Kind, Rights};
-use super::decode::decode;
 use super::features::Features;
 use super::instruction::Instruction;
-use super::interpreter::{self, End, Outcome};
+use super::interpreter::{self, End};
 use super::mmu::{self, Fault, Paging};
 use super::state::{Privilege, State, environment, interrupt, status};
 use super::trap::{Trap, cause};
@@ -27,11 +27,8 @@ use tables::TableUse;
 use crate::{
     clock::{Clock, next_change_ns},
     frame::Frame,
-    isa::{
-        code::CodeCache,
-        emit::{Flow, Register},
-    },
-    memory::{Change, Changes, GuestMemory, PAGE_BYTES},
+    isa::{code::CodeCache, emit::Register},
+    memory::{Change, Changes, GuestMemory},
     tlb::{self, PAGE_MASK, Tlb},
     vcpu::{Slice, SliceEnd, Surroundings, Traps},
 };
@@ -372,52 +369,9 @@ impl Hart {
         )
     }
 
-    /// The RAM page of the code at virtual `pc`.
-    ///
-    /// # Errors
-    /// The trap that the fetch takes.
-    #[inline]
-    fn fetch_page(&mut self, memory: &GuestMemory, pc: u64) -> Result<usize, Trap> {
-        let context = self.fetch_context();
-        if let Some(host) = self.tlb.host(context, tlb::Kind::Execute, pc, 2) {
-            return Ok(memory.page_of_host(host));
-        }
-        let physical = self.translate(memory, pc, 2, Kind::Fetch)?;
-        let fault = Trap::memory(Fault::Access, Kind::Fetch, pc);
-        memory.page_of(physical).ok_or(fault)
-    }
-
-    /// The RAM page of the code at virtual `pc`, if a fetch there succeeds; changes nothing that
-    /// the guest sees.
-    pub fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize> {
-        let context = self.fetch_context();
-        if self.code.follows(self.fetch_generation)
-            && let Some(block) = self.code.shortcut(context, pc)
-        {
-            return Some(block.page as usize);
-        }
-        let host = self.tlb.host(context, tlb::Kind::Execute, pc, 2)?;
-        Some(memory.page_of_host(host))
-    }
-
     /// Whether a block at `offset` of RAM page `page` was run, as far as that is remembered.
     pub(super) fn was_entered(&self, page: usize, offset: usize) -> bool {
         self.code.block_at(page, offset).is_some()
-    }
-
-    /// The bits of the instruction at `pc`, for `tval`.
-    pub(super) fn instruction_bits(&mut self, memory: &GuestMemory, pc: u64, length: u8) -> u64 {
-        let mut bits = 0;
-        for half in (0..u64::from(length)).step_by(2) {
-            let addr = pc.wrapping_add(half);
-            let mut bytes = [0; 2];
-            if let Ok(physical) = self.translate(memory, addr, 2, Kind::Fetch)
-                && memory.read(physical, &mut bytes).is_ok()
-            {
-                bits |= u64::from(u16::from_le_bytes(bytes)) << (8 * half);
-            }
-        }
-        bits
     }
 
     /// Runs blocks until the budget is used or something ends the slice.
@@ -476,63 +430,6 @@ impl Hart {
         let end =
             if end == SliceEnd::Debug { end } else { self.follow(around.memory).unwrap_or(end) };
         Slice { steps: self.slice_steps - before, end }
-    }
-
-    /// Makes the block at pc known, decoding it if need be; or runs the one instruction there that
-    /// crosses into the next page.
-    #[cold]
-    fn find_block(
-        &mut self,
-        code: &mut CodeCache<Instruction>,
-        around: &mut Surroundings<'_>,
-    ) -> Outcome {
-        let pc = self.state.pc;
-        let page = match self.fetch_page(around.memory, pc) {
-            Ok(page) => page,
-            Err(trap) => return Outcome { end: End::Trapped(trap), attention: false },
-        };
-        let offset = (pc & !PAGE_MASK) as usize;
-        let features = self.configuration.features;
-        let block = code.block_at(page, offset).or_else(|| {
-            code.decode(around.memory, page, offset, |bytes| {
-                let instruction = decode(bytes, features)?;
-                let last = !matches!(instruction.flow(0), Flow::Next | Flow::Branch { .. });
-                Some((instruction, instruction.length, last))
-            })
-        });
-        match block {
-            Some(block) => {
-                let context = self.fetch_context();
-                if self.tlb.host(context, tlb::Kind::Execute, pc, 2).is_none() {
-                    // Protection ends inside the page: what holds for pc holds for nothing else.
-                    let first = code.ops(&block)[0].op;
-                    return interpreter::run_one(self, around, &first);
-                }
-                // The next round runs it, after write tags for the page are gone.
-                code.note(context, pc, block);
-                Outcome { end: End::Unknown, attention: false }
-            }
-            None => self.crossing(page, around),
-        }
-    }
-
-    /// Runs the instruction that begins with the last two bytes of `page`.
-    fn crossing(&mut self, page: usize, around: &mut Surroundings<'_>) -> Outcome {
-        let pc = self.state.pc;
-        let memory = around.memory;
-        let second = match self.fetch_page(memory, pc.wrapping_add(2)) {
-            Ok(second) => second,
-            Err(trap) => return Outcome { end: End::Trapped(trap), attention: false },
-        };
-        let mut bytes = [0; 4];
-        let (low, high) = bytes.split_at_mut(2);
-        let last = memory.address_of(page) + PAGE_BYTES - 2;
-        let read =
-            memory.read(last, low).and_then(|()| memory.read(memory.address_of(second), high));
-        assert!(read.is_ok(), "pages {page} and {second} are RAM");
-        let instruction = decode(&bytes, self.configuration.features);
-        let instruction = instruction.expect("four bytes are an instruction");
-        interpreter::run_one(self, around, &instruction)
     }
 
     /// Whether any interrupt is pending that would end waiting.

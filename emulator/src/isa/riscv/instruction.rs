@@ -107,9 +107,7 @@ impl Format {
             Self::R => Operands { rd, rs1, rs2, imm: 0 },
             Self::Unary => Operands { rd, rs1, ..none },
             Self::Amo => Operands { rd, rs1, rs2, imm: (word >> 25 & 3).cast_signed() },
-            Self::LoadReserved => {
-                Operands { rd, rs1, imm: (word >> 25 & 3).cast_signed(), ..none }
-            }
+            Self::LoadReserved => Operands { rd, rs1, imm: (word >> 25 & 3).cast_signed(), ..none },
             Self::Fence => Operands { imm: (word >> 20).cast_signed(), ..none },
             Self::I | Self::Load => Operands { rd, rs1, imm: sign(word >> 20, 12), ..none },
             Self::Shift => Operands { rd, rs1, imm: (word >> 20 & 63).cast_signed(), ..none },

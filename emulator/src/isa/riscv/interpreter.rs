@@ -127,8 +127,7 @@ impl Interpreter<'_, '_> {
     /// The present instruction is illegal here.
     #[cold]
     pub(super) fn illegal(&mut self) -> Result<(), Stop> {
-        let Place { pc, length, .. } = self.place;
-        let bits = self.hart.instruction_bits(self.around.memory, pc, length);
+        let bits = self.hart.instruction_bits(self.around.memory, self.place.pc);
         self.trap(Trap::illegal(bits))
     }
 
