@@ -409,3 +409,22 @@ fn the_supervisors_own_timer_is_pending_from_its_time_on() {
     pair.run(3);
     assert_eq!(pair.interpreted().state.x[10] & 0x20, 0x20);
 }
+
+#[test]
+fn with_sstc_software_cannot_set_the_supervisors_timer() {
+    use emulator::isa::riscv::csr::number;
+    // csrrs x0, mip, a1; csrr a0, mip; csrrw x0, menvcfg, x0; csrr a2, mip
+    let code = [
+        0x2073 | 11 << 15 | u32::from(number::MIP) << 20,
+        0x2073 | 10 << 7 | u32::from(number::MIP) << 20,
+        0x1073 | u32::from(number::MENVCFG) << 20,
+        0x2073 | 12 << 7 | u32::from(number::MIP) << 20,
+    ];
+    for (menvcfg, pending) in [(1 << 63, 0x202), (0, 0x222)] {
+        let left = run(&code, |hart| {
+            hart.state.menvcfg = menvcfg;
+            hart.state.x[11] = 0xfff;
+        });
+        assert_eq!((left.x[10], left.x[12]), (pending, pending), "menvcfg {menvcfg:#x}");
+    }
+}

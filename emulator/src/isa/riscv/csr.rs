@@ -271,7 +271,12 @@ pub fn write(state: &mut State, c: &Context, number: u16, value: u64) -> Effects
             let writable = interrupt::SSI & state.mideleg;
             state.mip = state.mip & !writable | value & writable;
         }
-        number::MIP => state.mip = value & interrupt::SUPERVISOR,
+        number::MIP => {
+            // With Sstc the timer's bit is the comparison alone.
+            let timer = if state.menvcfg & environment::STCE != 0 { interrupt::STI } else { 0 };
+            let writable = interrupt::SUPERVISOR & !timer;
+            state.mip = state.mip & !writable | value & writable;
+        }
         number::STVEC => write_vector(&mut state.stvec, value),
         number::MTVEC => write_vector(&mut state.mtvec, value),
         number::SCOUNTEREN => state.scounteren = value as u32,
