@@ -28,7 +28,7 @@ pub(crate) fn of(instructions: &[Vec<u8>]) -> BTreeMap<u64, String> {
     listing.lines().filter_map(parse).collect()
 }
 
-/// `  10:	00c58533          	add	a0,a1,a2 # comment`
+/// A line of a listing: offset, colon, tab, digits, tab, mnemonic, tab, operands and a comment.
 fn parse(line: &str) -> Option<(u64, String)> {
     let (offset, rest) = line.trim_start().split_once(":\t")?;
     let offset = u64::from_str_radix(offset, 16).ok()?;
