@@ -175,7 +175,8 @@ fn code_translated_for_one_rounding_mode_or_fs_runs_in_no_other() {
 fn engines_in_one_process_share_nothing() {
     let program = Program::many_pages();
     let work = || {
-        let mut bench = translated(&program.bytes, config(Compilation::Background));
+        let mut bench =
+            translated(Features::RVA22S64, &program.bytes, config(Compilation::Background));
         let steps: u64 = (0..100).map(|_| bench.run(5_000).steps).sum();
         (steps, bench.processor.guest().state.clone())
     };
@@ -190,7 +191,7 @@ fn engines_in_one_process_share_nothing() {
 #[test]
 fn statistics_add_up() {
     let program = Program::many_pages();
-    let mut bench = translated(&program.bytes, config(Compilation::AtOnce));
+    let mut bench = translated(Features::RVA22S64, &program.bytes, config(Compilation::AtOnce));
     let steps: u64 = (0..50).map(|_| bench.run(10_000).steps).sum();
     let stats = bench.processor.stats();
     assert_eq!(stats.interpreted_steps + stats.translated_steps, steps, "{stats}");

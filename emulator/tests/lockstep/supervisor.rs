@@ -207,7 +207,7 @@ fn prepare(hart: &mut Hart, choices: u64) {
     state.pc = CODE_VIRTUAL;
     state.privilege = 0;
     state.mtvec = RAM;
-    state.stvec = RAM + SUPERVISOR | choices & 1;
+    state.stvec = (RAM + SUPERVISOR) | (choices & 1);
     state.satp = 8 << 60 | (RAM + ROOT) >> 12;
     state.mstatus = 3 << 13 | (choices >> 1 & 3) << 18;
     // Faults of fetches go to M, which repairs what they need.
