@@ -13,4 +13,5 @@ mod system {
     mod guests;
     mod linux;
     mod reboot;
+    mod recorded;
 }

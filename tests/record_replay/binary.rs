@@ -21,7 +21,7 @@ const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/machines/guests/demo.el
 /// What the demo guest is told so that it ends by itself.
 const KEYS: &str = "help\ruptime\rdate\rpoweroff\r";
 
-fn emulator(folder: &Path, arguments: &[&str]) -> Command {
+pub(super) fn emulator(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emulator"));
     command.current_dir(folder).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,7 +29,7 @@ fn emulator(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs the program with `keys` as its input to the end.
-fn run(folder: &Path, arguments: &[&str], keys: &str) -> Output {
+pub(super) fn run(folder: &Path, arguments: &[&str], keys: &str) -> Output {
     let mut child = emulator(folder, arguments).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     // A program that ends without reading closes the pipe.
@@ -38,7 +38,7 @@ fn run(folder: &Path, arguments: &[&str], keys: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn reset_differences(one: &WholeDigest, other: &WholeDigest) -> Vec<S
     let goes_on = |name: &String| {
         let is_clock = name.starts_with("hart") && name.ends_with(".time");
         let chance = "a field whose short hash is equal by chance";
-        is_clock || ["machine.schedule", "machine.transcript", chance].contains(&name.as_str())
+        let books = ["machine.schedule.", "machine.transcript.", chance];
+        is_clock || books.iter().any(|book| name.starts_with(book))
     };
     differences(one, other).into_iter().filter(|name| !goes_on(name)).collect()
 }
