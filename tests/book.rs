@@ -173,6 +173,7 @@ files! {
     reverse_debugging: "docs/src/reverse-debugging.md",
     command_line: "docs/src/command-line.md",
     pictures: "docs/src/pictures.md",
+    test_programs: "docs/src/test-programs.md",
 }
 
 /// Shell examples that no test can run here: they build or test everything.
