@@ -40,7 +40,8 @@ use gdbstub::{
     },
 };
 
-use super::{DebugError, Engine, Motion, monitor::Session};
+use super::{DebugError, Engine, Motion, Reason, Stop, monitor::Session};
+use connection::Heart;
 
 /// Any architecture, as far as gdbstub's types go: the description carries the rest.
 enum Described {}
@@ -56,14 +57,49 @@ impl Arch for Described {
 struct Stub<'a> {
     session: &'a mut Session,
     description: String,
+    heart: Heart,
     /// What the next resumption does.
     motion: Motion,
+    /// The step that GDB is about to take for nothing (see [`Stub::carry_out`]).
+    owed: Option<Owed>,
+}
+
+/// A step of this hart, forward or back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Owed {
+    hart: usize,
+    back: bool,
 }
 
 impl<'a> Stub<'a> {
-    fn new(session: &'a mut Session) -> Self {
+    fn new(session: &'a mut Session, heart: Heart) -> Self {
         let description = description::target_xml(session.engine.architecture());
-        Self { session, description, motion: Motion::Continue }
+        Self { session, description, heart, motion: Motion::Continue, owed: None }
+    }
+
+    /// Carries the motion out.
+    ///
+    /// On architectures whose watchpoints trigger in front of the access, GDB takes one step more,
+    /// in the direction of the motion, before it looks at the watched value. Our stops are behind
+    /// the access already (going back: in front of it), so that step is answered without one, and
+    /// the user stands exactly at the access.
+    fn carry_out(&mut self) -> Result<Stop, DebugError> {
+        let motion = self.motion.clone();
+        let back = matches!(motion, Motion::ReverseContinue | Motion::ReverseStep { .. });
+        let owed = self.owed.take();
+        if let Motion::Step { hart } | Motion::StepRange { hart, .. } | Motion::ReverseStep { hart } =
+            motion
+            && owed == Some(Owed { hart, back })
+        {
+            return Ok(Stop { hart, reason: Reason::Done });
+        }
+        let stop = self.engine().resume(motion)?;
+        if matches!(stop.reason, Reason::Watchpoint { .. })
+            && self.engine().architecture().gdb_steps_past_watched
+        {
+            self.owed = Some(Owed { hart: stop.hart, back });
+        }
+        Ok(stop)
     }
 
     fn engine(&mut self) -> &mut Engine {

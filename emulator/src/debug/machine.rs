@@ -8,10 +8,11 @@
 mod captures;
 mod gate;
 mod pages;
+mod recorded;
 
 use std::{
     collections::BTreeSet,
-    ops::Bound,
+    ops::Range,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -33,6 +34,7 @@ use super::{
 };
 use captures::Captures;
 use gate::{Gate, Passed};
+use recorded::RecordedStates;
 
 /// How the console of a live run is opened when a replay goes live.
 pub type GoLive = Box<dyn FnOnce(&Machine, Option<&Path>) -> Result<Box<dyn Live>, String>>;
@@ -125,6 +127,7 @@ impl<L: Live> Live for RecordSession<L> {
 struct Replay {
     recording: Reader,
     replayer: Replayer<()>,
+    recorded: RecordedStates,
     marks: Vec<Mark>,
     go_live: Option<GoLive>,
 }
@@ -165,7 +168,7 @@ impl MachineSubject {
     pub fn replay(
         machine: Machine,
         recording: Reader,
-        replayer: Replayer<()>,
+        mut replayer: Replayer<()>,
         go_live: Option<GoLive>,
     ) -> Result<Self, DebugError> {
         let paths = captures::paths(&machine);
@@ -176,14 +179,19 @@ impl MachineSubject {
             }
         }
         let mut marks = Vec::new();
+        let mut records = Vec::new();
         for record in recording.records().map_err(failed)? {
             let record = record.map_err(failed)?;
             if &*record.kind == MARK {
                 let name = String::from_utf8_lossy(&record.data).into_owned();
                 marks.push(Mark { name, position: record.position });
             }
+            records.push(record);
         }
-        let replay = Replay { recording, replayer, marks, go_live };
+        // Every step back seeks in them.
+        replayer.hold(records.into());
+        let recorded = RecordedStates::new(&recording);
+        let replay = Replay { recording, replayer, recorded, marks, go_live };
         Ok(Self::new(machine, Outside::Replay(Box::new(replay))))
     }
 
@@ -440,8 +448,33 @@ impl Subject for MachineSubject {
         self.captures.bytes()
     }
 
-    fn restore_recorded(&mut self, _: Position, _: Bound<Position>) -> Result<bool, DebugError> {
-        Ok(false)
+    fn recorded(&self) -> Vec<Position> {
+        match &self.outside {
+            Outside::Live(_) => Vec::new(),
+            Outside::Replay(replay) => replay.recorded.positions().collect(),
+        }
+    }
+
+    fn advance_recorded(&mut self, upper: Position) -> Result<bool, DebugError> {
+        let Outside::Replay(replay) = &mut self.outside else { return Ok(false) };
+        let Replay { recording, replayer, recorded, .. } = &mut **replay;
+        let machine = &mut self.machine;
+        if !recorded.advance(machine, recording, upper).map_err(failed)? {
+            return Ok(false);
+        }
+        replayer.seek(recording, machine.position()).map_err(failed)?;
+        Ok(true)
+    }
+
+    fn is_unwritten(
+        &mut self,
+        from: Position,
+        to: Position,
+        ranges: &[Range<u64>],
+    ) -> Result<bool, DebugError> {
+        let Outside::Replay(replay) = &mut self.outside else { return Ok(false) };
+        let pages = recorded::pages_of(self.machine.memory(), ranges);
+        replay.recorded.is_unwritten(&mut replay.recording, from, to, &pages).map_err(failed)
     }
 
     fn write_register(&mut self, hart: usize, number: usize, value: u128) -> bool {

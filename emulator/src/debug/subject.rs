@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    ops::{Bound, Range},
+    ops::Range,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -176,16 +176,34 @@ pub trait Subject {
     /// Host memory that all captured states together occupy, in bytes.
     fn captured_bytes(&self) -> u64;
 
-    /// Brings the machine to the latest state that the recording itself holds behind `above` and
-    /// below `upper`; false when it holds none there.
+    /// Positions of the states that the recording itself holds, ascending. A sequence may be given
+    /// as 0; it is exact once the machine was brought there.
+    fn recorded(&self) -> Vec<Position> {
+        Vec::new()
+    }
+
+    /// Brings the machine on to the next state that the recording itself holds, when that has fewer
+    /// steps than `upper` and is worth the way; false when there is none.
     ///
     /// # Errors
     /// [`DebugError::Subject`] when the recording cannot be read.
-    fn restore_recorded(
+    fn advance_recorded(&mut self, _upper: Position) -> Result<bool, DebugError> {
+        Ok(false)
+    }
+
+    /// Whether the recording proves that nothing was written to any of these physical ranges between
+    /// two positions.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when the recording cannot be read.
+    fn is_unwritten(
         &mut self,
-        above: Position,
-        upper: Bound<Position>,
-    ) -> Result<bool, DebugError>;
+        _from: Position,
+        _to: Position,
+        _ranges: &[Range<u64>],
+    ) -> Result<bool, DebugError> {
+        Ok(false)
+    }
 
     /// Writes register `number` of `hart`, as an event from outside. Never called in replay.
     fn write_register(&mut self, hart: usize, number: usize, value: u128) -> bool;

@@ -158,14 +158,28 @@ pub fn restore(
     recording: &mut Reader,
     number: usize,
 ) -> Result<Position, CheckpointError> {
+    machine.memory().clear();
+    advance(machine, recording, 0, number)
+}
+
+/// Brings `machine`, which stands between checkpoints `first - 1` and `first` of `recording` (at or
+/// behind the former), to checkpoint `number`: only pages written in between are put in place.
+///
+/// # Errors
+/// As [`restore`].
+pub fn advance(
+    machine: &mut Machine,
+    recording: &mut Reader,
+    first: usize,
+    number: usize,
+) -> Result<Position, CheckpointError> {
     let all = checkpoints(recording);
     let count = all.len();
-    let Some(wanted) = all.get(..=number) else {
+    let Some(wanted) = all.get(first..=number) else {
         return Err(CheckpointError::Missing { number, count });
     };
-    machine.memory().clear();
     let mut position = Position::default();
-    for (index, checkpoint) in wanted.iter().enumerate() {
+    for (index, checkpoint) in (first..).zip(wanted) {
         let (_, payload, _) = recording.assemble(&checkpoint.frames)?;
         let malformed =
             |why: &str| CheckpointError::Malformed { number: index, why: why.to_owned() };
@@ -181,6 +195,22 @@ pub fn restore(
     machine.set_position(position);
     machine.rewire();
     Ok(position)
+}
+
+/// Numbers of the pages of RAM that were written between checkpoint `number` and the one before it,
+/// ascending; for the first, all that are not zero.
+///
+/// # Errors
+/// [`CheckpointError`].
+pub fn written_pages(recording: &mut Reader, number: usize) -> Result<Vec<u64>, CheckpointError> {
+    let all = checkpoints(recording);
+    let missing = CheckpointError::Missing { number, count: all.len() };
+    let frames = &all.get(number).ok_or(missing)?.frames;
+    let (_, payload, _) = recording.assemble(frames)?;
+    let head: Head<'_> = postcard::from_bytes(&payload).map_err(|_| {
+        CheckpointError::Malformed { number, why: "its head cannot be decoded".to_owned() }
+    })?;
+    Ok(head.pages.into_iter().map(|(page, _)| page).collect())
 }
 
 fn place_pages(machine: &Machine, head: &Head<'_>, bytes: &[u8]) -> Result<(), &'static str> {

@@ -9,6 +9,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     iter::Peekable,
+    sync::Arc,
 };
 
 use crate::{
@@ -51,7 +52,8 @@ pub struct RecordedState {
 /// A door that replays a recording and hands what the guest sends out to `sink`.
 #[derive(Debug)]
 pub struct Replayer<S> {
-    records: Peekable<Records>,
+    records: Peekable<Source>,
+    held: Option<Arc<[Record]>>,
     power_on: PowerOn,
     end: Position,
     ending: Ending,
@@ -70,6 +72,28 @@ pub struct Replayer<S> {
     taken: u64,
     /// Transcripts are compared, and places that were missed are a divergence.
     strict: bool,
+}
+
+/// Where records come from.
+#[derive(Debug)]
+enum Source {
+    File(Records),
+    Held { records: Arc<[Record]>, next: usize },
+}
+
+impl Iterator for Source {
+    type Item = Result<Record, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::File(records) => records.next(),
+            Self::Held { records, next } => {
+                let record = records.get(*next)?;
+                *next += 1;
+                Some(Ok(record.clone()))
+            }
+        }
+    }
 }
 
 /// Takes what a replayed guest sends out.
@@ -97,7 +121,8 @@ impl<S: Sink> Replayer<S> {
     pub fn new(recording: &Reader, step_ps: u64, sink: S) -> Result<Self, JournalError> {
         let Survey { power_on, roots } = survey(recording)?;
         let mut replayer = Self {
-            records: recording.records()?.peekable(),
+            records: Source::File(recording.records()?).peekable(),
+            held: None,
             power_on,
             end: recording.last(),
             ending: recording.ending(),
@@ -121,6 +146,15 @@ impl<S: Sink> Replayer<S> {
     /// # Errors
     /// [`JournalError`] when the recording cannot be read.
     pub fn seek(&mut self, recording: &Reader, position: Position) -> Result<(), JournalError> {
+        if let Some(held) = &self.held {
+            let next = held.partition_point(|record| record.position < position);
+            self.records = Source::Held { records: Arc::clone(held), next }.peekable();
+            self.taken = next as u64;
+            self.leave = None;
+            self.equal_up_to = position;
+            self.skip_power_on();
+            return Ok(());
+        }
         self.begin_again(recording, position)?;
         self.skip_power_on();
         while let Some(Ok(record)) = self
@@ -159,7 +193,7 @@ impl<S: Sink> Replayer<S> {
     }
 
     fn begin_again(&mut self, recording: &Reader, here: Position) -> Result<(), JournalError> {
-        self.records = recording.records()?.peekable();
+        self.records = Source::File(recording.records()?).peekable();
         self.taken = 0;
         self.leave = None;
         self.equal_up_to = here;
@@ -178,6 +212,12 @@ impl<S: Sink> Replayer<S> {
     /// state behind a divergence can still say what differs.
     pub fn be_lenient(&mut self) {
         self.strict = false;
+    }
+
+    /// Takes records from memory from the next [`Replayer::seek`] on: for a debugger, which seeks at
+    /// every step back. They are those of the recording, in order.
+    pub fn hold(&mut self, records: Arc<[Record]>) {
+        self.held = Some(records);
     }
 
     /// Where the machine is asked to leave; `None` for the end of the recording only.

@@ -60,6 +60,10 @@ pub struct Architecture {
     pub sp: usize,
     /// Whether numbers in registers and memory are stored with the lowest byte first.
     pub little_endian: bool,
+    /// Whether GDB takes the watchpoints of this architecture to trigger in front of the access, and
+    /// so takes a step of its own before it looks at the value (`have_nonsteppable_watchpoint` in
+    /// GDB's source).
+    pub gdb_steps_past_watched: bool,
 }
 
 impl Architecture {

@@ -9,8 +9,6 @@
 //! Why it finds exactly the forward stops: whether there is a hit depends on the state at a position
 //! alone, and both directions ask the same two functions.
 
-use std::ops::Bound;
-
 use crate::{
     clock::Position,
     debug::{CaptureId, DebugError, Halt, Heed, Reason, Stop},
@@ -62,8 +60,7 @@ impl Engine {
         {
             self.subject.restore(id);
         }
-        let base = self.position();
-        self.subject.restore_recorded(base, Bound::Included(target))?;
+        self.hop(target)?;
         while self.position() < target {
             let steps = self.position().steps;
             let next = self.checkpoints.next_stop(steps, target.steps);
@@ -78,6 +75,23 @@ impl Engine {
             }
         }
         Ok(true)
+    }
+
+    /// Goes on over states that the recording holds, as near in front of `target` as they lead.
+    fn hop(&mut self, target: Position) -> Result<(), DebugError> {
+        while self.subject.advance_recorded(target)? {
+            self.checkpoints.capture(&mut *self.subject);
+        }
+        Ok(())
+    }
+
+    /// The last position before `upper` from which a stretch can be looked at without running
+    /// there.
+    fn boundary_before(&self, upper: Position) -> Option<Position> {
+        let captured = self.checkpoints.before(upper).map(|(at, _)| at);
+        let recorded = self.subject.recorded();
+        let recorded = recorded.iter().rev().find(|at| at.steps < upper.steps).copied();
+        captured.max(recorded)
     }
 
     fn begin(&self) -> Position {
@@ -124,14 +138,18 @@ impl Engine {
         capture: CaptureId,
     ) -> Result<Search, DebugError> {
         let mut upper = origin;
-        loop {
-            let Some((at, id)) = self.checkpoints.before(upper) else {
-                return Ok(Search::Nothing);
-            };
-            self.subject.restore(id);
-            if self.subject.restore_recorded(at, Bound::Excluded(upper))? {
-                self.checkpoints.capture(&mut *self.subject);
+        let writes_only = self.breakpoints.is_empty()
+            && self.watchpoints.iter().all(|known| !known.access.reads());
+        let ranges: Vec<_> = self.watched.iter().map(|(_, range)| range.clone()).collect();
+        while let Some(boundary) = self.boundary_before(upper) {
+            if writes_only && self.subject.is_unwritten(boundary, upper, &ranges)? {
+                upper = boundary;
+                continue;
             }
+            let Some((_, id)) = self.checkpoints.before(upper) else { break };
+            self.subject.restore(id);
+            self.disarm();
+            self.hop(upper)?;
             let start = self.position();
             self.arm_again();
             match self.last_hit(upper, Wanted::All)? {
@@ -144,6 +162,7 @@ impl Engine {
                 found @ Search::Found(_) => return Ok(found),
             }
         }
+        Ok(Search::Nothing)
     }
 
     /// The last hit between the present position and `upper`.

@@ -3,6 +3,9 @@
 //! A thread reads the connection and raises the engine's attention when something comes while the
 //! machine runs: an interrupt is heard without any poll in the machine's way. The thread ends with
 //! the connection.
+//!
+//! GDB complains about silence with a `-` that asks for the last packet again. The streams here lose
+//! nothing, so there is nothing to send again: such a byte between packets is passed over.
 
 use std::{
     collections::VecDeque,
@@ -14,8 +17,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
+    time::Duration,
 };
 
 use gdbstub::conn::Connection;
@@ -216,16 +220,40 @@ fn is_socket(path: &std::path::Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
 }
 
+/// Where in the protocol a byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Between,
+    Packet,
+    /// This many digits of the checksum are to come.
+    Sum(u8),
+}
+
+impl Place {
+    fn behind(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Between, b'$') => Self::Packet,
+            (Self::Packet, b'#') => Self::Sum(2),
+            (Self::Sum(left), _) if left > 1 => Self::Sum(left - 1),
+            (Self::Sum(_), _) => Self::Between,
+            (place, _) => place,
+        }
+    }
+}
+
 /// A connection with GDB.
 pub struct Wire {
     incoming: Receiver<Vec<u8>>,
     unread: VecDeque<u8>,
+    place: Place,
     outgoing: Box<dyn Write>,
     buffer: Vec<u8>,
     running: Arc<AtomicBool>,
     attention: Arc<AtomicBool>,
     /// The socket, to be shut down when we leave first: the reading thread holds a copy.
     socket: Option<Socket>,
+    /// For the heart.
+    twin: Option<Box<dyn Write + Send>>,
 }
 
 /// What can be shut down.
@@ -237,11 +265,17 @@ pub(in crate::debug) enum Socket {
 /// Something to talk over.
 pub(in crate::debug) trait Outgoing: Write + 'static {
     fn socket(&self) -> Option<Socket>;
+    /// A second handle.
+    fn twin(&self) -> Option<Box<dyn Write + Send>>;
 }
 
 impl Outgoing for TcpStream {
     fn socket(&self) -> Option<Socket> {
         self.try_clone().ok().map(Socket::Tcp)
+    }
+
+    fn twin(&self) -> Option<Box<dyn Write + Send>> {
+        self.try_clone().ok().map(|twin| Box::new(twin) as _)
     }
 }
 
@@ -249,11 +283,19 @@ impl Outgoing for UnixStream {
     fn socket(&self) -> Option<Socket> {
         self.try_clone().ok().map(Socket::Unix)
     }
+
+    fn twin(&self) -> Option<Box<dyn Write + Send>> {
+        self.try_clone().ok().map(|twin| Box::new(twin) as _)
+    }
 }
 
 impl Outgoing for std::io::Stdout {
     fn socket(&self) -> Option<Socket> {
         None
+    }
+
+    fn twin(&self) -> Option<Box<dyn Write + Send>> {
+        Some(Box::new(std::io::stdout()))
     }
 }
 
@@ -268,23 +310,47 @@ impl Wire {
         let ear = Ear { running: Arc::clone(&running), attention: Arc::clone(&attention), sender };
         std::thread::spawn(move || ear.listen(from));
         let socket = to.socket();
+        let twin = to.twin();
         Self {
             incoming,
             unread: VecDeque::new(),
+            place: Place::Between,
             outgoing: Box::new(to),
             buffer: Vec::new(),
             running,
             attention,
             socket,
+            twin,
         }
     }
 
     /// The next byte, waited for; `None` when GDB is gone.
     pub(super) fn next_byte(&mut self) -> Option<u8> {
         while self.unread.is_empty() {
-            self.unread.extend(self.incoming.recv().ok()?);
+            let bytes = self.incoming.recv().ok()?;
+            self.keep(bytes);
         }
         self.unread.pop_front()
+    }
+
+    /// Takes in what came, but for complaints between packets.
+    fn keep(&mut self, bytes: Vec<u8>) {
+        for byte in bytes {
+            if self.place == Place::Between && byte == b'-' {
+                continue;
+            }
+            self.place = self.place.behind(byte);
+            self.unread.push_back(byte);
+        }
+    }
+
+    /// What lets a command take long without GDB giving up.
+    pub(super) fn heart(&mut self) -> Heart {
+        Heart {
+            to: self.twin.take(),
+            running: Arc::clone(&self.running),
+            attention: Arc::clone(&self.attention),
+        }
     }
 
     /// A byte that came while the machine ran, not waited for.
@@ -295,7 +361,7 @@ impl Wire {
 
     fn drain(&mut self) {
         while let Ok(bytes) = self.incoming.try_recv() {
-            self.unread.extend(bytes);
+            self.keep(bytes);
         }
     }
 
@@ -342,6 +408,43 @@ impl Connection for Wire {
         self.outgoing.write_all(&self.buffer)?;
         self.buffer.clear();
         self.outgoing.flush()
+    }
+}
+
+/// An output packet without text.
+const BEAT: &[u8] = b"$O#4f";
+
+/// Between two beats; GDB waits two seconds unless told otherwise.
+const BEAT_EVERY: Duration = Duration::from_millis(800);
+
+/// Tells GDB that a command is still at work, and the command when GDB has had enough.
+pub(super) struct Heart {
+    to: Option<Box<dyn Write + Send>>,
+    running: Arc<AtomicBool>,
+    attention: Arc<AtomicBool>,
+}
+
+impl Heart {
+    /// Carries out `work`; nothing else may be sent meanwhile.
+    pub(super) fn beat_during<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (done, wait) = channel::<()>();
+        let to = self.to.as_mut();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let Some(to) = to else { return };
+                while wait.recv_timeout(BEAT_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    if to.write_all(BEAT).and_then(|()| to.flush()).is_err() {
+                        return;
+                    }
+                }
+            });
+            self.attention.store(false, Ordering::SeqCst);
+            self.running.store(true, Ordering::SeqCst);
+            let outcome = work();
+            self.running.store(false, Ordering::SeqCst);
+            drop(done);
+            outcome
+        })
     }
 }
 

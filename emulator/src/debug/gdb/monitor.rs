@@ -13,7 +13,8 @@ impl MonitorCmd for Stub<'_> {
         mut out: ConsoleOutput<'_>,
     ) -> Result<(), DebugError> {
         let line = String::from_utf8_lossy(line);
-        let text = monitor::execute(self.session, &line);
+        let Self { session, heart, .. } = self;
+        let text = heart.beat_during(|| monitor::execute(session, &line));
         out.write_raw(text.as_bytes());
         Ok(())
     }

@@ -44,11 +44,12 @@ pub fn serve(session: &mut Session, wire: Wire) -> Result<Ending, DebugError> {
     outcome
 }
 
-fn drive(session: &mut Session, wire: Wire) -> Result<Ending, DebugError> {
+fn drive(session: &mut Session, mut wire: Wire) -> Result<Ending, DebugError> {
+    let heart = wire.heart();
     let builder: GdbStubBuilder<'_, Stub<'_>, Wire> = GdbStub::builder(wire);
     let built = builder.packet_buffer_size(PACKET_BYTES).build();
     let gdb = built.map_err(|error| DebugError::Subject(error.to_string()))?;
-    let mut stub = Stub::new(session);
+    let mut stub = Stub::new(session, heart);
     let mut state = match gdb.run_state_machine(&mut stub) {
         Ok(state) => state,
         Err(error) => return lost(error),
@@ -70,9 +71,7 @@ fn drive(session: &mut Session, wire: Wire) -> Result<Ending, DebugError> {
                 }
             }
             GdbStubStateMachine::Running(mut running) => {
-                let motion = stub.motion.clone();
-                let wire = running.borrow_conn();
-                let stop = wire.while_running(|| stub.session.engine.resume(motion))?;
+                let stop = running.borrow_conn().while_running(|| stub.carry_out())?;
                 if stop.reason == Reason::Interrupted {
                     match running.borrow_conn().waiting_byte() {
                         Some(byte) => running.incoming_data(&mut stub, byte),

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    ops::Bound,
+    ops::Range,
     rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -25,6 +25,7 @@ const fn register(name: &'static str) -> Register {
 /// An architecture that nothing else here is built for.
 pub(super) static TOY: Architecture = Architecture {
     gdb_name: "toy",
+    gdb_steps_past_watched: false,
     features: &[
         Feature {
             name: "org.example.toy.core",
@@ -217,15 +218,41 @@ impl Subject for Toy {
         self.captures.len() as u64 * RAM_BYTES
     }
 
-    fn restore_recorded(
-        &mut self,
-        above: Position,
-        upper: Bound<Position>,
-    ) -> Result<bool, DebugError> {
-        let range = (Bound::Excluded(above), upper);
-        let within = |state: &&State| std::ops::RangeBounds::contains(&range, &state.position());
-        let Some(found) = self.recorded.iter().rfind(within) else { return Ok(false) };
+    fn recorded(&self) -> Vec<Position> {
+        self.recorded.iter().map(State::position).collect()
+    }
+
+    fn advance_recorded(&mut self, upper: Position) -> Result<bool, DebugError> {
+        let here = self.position();
+        let within = |state: &&State| state.position() > here && state.position() < upper;
+        let Some(found) = self.recorded.iter().find(within) else { return Ok(false) };
         self.state = found.clone();
+        Ok(true)
+    }
+
+    fn is_unwritten(
+        &mut self,
+        from: Position,
+        to: Position,
+        ranges: &[Range<u64>],
+    ) -> Result<bool, DebugError> {
+        // Only what lies between recorded states is known.
+        let known: Vec<_> = self.recorded.iter().map(State::position).collect();
+        let first = known.iter().rposition(|at| *at <= from);
+        let (Some(first), Some(last)) = (first, known.iter().position(|at| *at >= to)) else {
+            return Ok(false);
+        };
+        let mut state = self.recorded[first].clone();
+        while state.position() < known[last] {
+            for access in state.advance(&self.program) {
+                let touches = |range: &Range<u64>| {
+                    range.start < access.range.end && access.range.start < range.end
+                };
+                if access.write && ranges.iter().any(touches) {
+                    return Ok(false);
+                }
+            }
+        }
         Ok(true)
     }
 

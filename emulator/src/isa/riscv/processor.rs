@@ -196,6 +196,7 @@ const PRIVILEGE: usize = CONTROL + CONTROL_NUMBERS.len();
 
 static ARCHITECTURE: Architecture = Architecture {
     gdb_name: "riscv:rv64",
+    gdb_steps_past_watched: true,
     features: &[
         Feature { name: "org.gnu.gdb.riscv.cpu", registers: &GENERAL },
         Feature { name: "org.gnu.gdb.riscv.fpu", registers: &FLOAT },
