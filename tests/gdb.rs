@@ -1,5 +1,12 @@
 //! The real GDB in front of the demo guest. What is asserted is what a user would read.
 
+mod gdb {
+    mod oracle;
+    mod recording;
+    mod replay;
+    mod writes;
+}
+
 use std::{
     process::{Command, Stdio},
     sync::{Arc, atomic::AtomicBool},
@@ -65,28 +72,30 @@ fn demo(harts: u32) -> Machine {
     board.build(version, &config).expect("the demo guest needs nothing").machine
 }
 
+/// The demo guest with its symbols.
+const SYMBOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/machines/guests/demo.elf");
+
 /// What GDB prints for `commands` in front of `session`.
 fn gdb(session: &mut Session, commands: &[&str]) -> (String, Ending) {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("gdb");
     let endpoint = Endpoint::Unix(socket.clone());
     let mut listener = Listener::bind(endpoint).expect("a socket");
-    let symbols = concat!(env!("CARGO_MANIFEST_DIR"), "/machines/guests/demo.elf");
-    let mut command = Command::new("gdb-multiarch");
+    // What monitor commands say goes to standard error: one stream keeps the order.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec gdb-multiarch \"$@\" 2>&1", "gdb"]);
     command.args(["-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off"]);
     command.arg("-ex").arg(format!("target remote {}", socket.display()));
     for line in commands {
         command.args(["-ex", line]);
     }
-    command.arg(symbols).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg(SYMBOLS).stdin(Stdio::null()).stdout(Stdio::piped());
     let child = command.spawn().expect("gdb-multiarch is installed by scripts/setup");
     let stream = listener.accept().expect("gdb connects").expect("gdb connects");
     let wire = stream.start(session.engine.attention());
     let ending = serve(session, wire).expect("the machine does not fail");
     let output = child.wait_with_output().expect("gdb ends");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    (text, ending)
+    (String::from_utf8_lossy(&output.stdout).into_owned(), ending)
 }
 
 fn live(harts: u32) -> Session {

@@ -34,7 +34,8 @@ pub use engine::{Engine, Motion, Past, Traced};
 pub use error::{DebugError, Show};
 pub use stop::{Access, Breakpoint, BreakpointKind, Reason, Stop, Watchpoint};
 pub use subject::{
-    CaptureId, Destination, Extent, Halt, Heed, Mark, Operator, Subject, Watch, WatchHit,
+    Another, CaptureId, Destination, Digest, Extent, Halt, Heed, Mark, Operator, Subject, Watch,
+    WatchHit,
 };
 
 #[cfg(test)]

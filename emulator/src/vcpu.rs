@@ -4,8 +4,10 @@
 //! journal entry) and the processor takes EXACTLY that many steps, unless something ends the slice
 //! early. Interrupt lines change between slices only.
 
+mod breakpoints;
 mod inspect;
 
+pub use breakpoints::Breakpoints;
 pub use inspect::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Traps};
 
 use vmstate::Instance;

@@ -53,6 +53,12 @@ pub trait Instance {
         table: &SchemaTable,
     ) -> Result<Staged, LoadError>;
 
+    /// Decodes `bytes`, which [`Instance::save`] wrote in the newest version of this very build.
+    ///
+    /// # Errors
+    /// As [`Instance::stage`].
+    fn stage_newest(&self, bytes: &[u8]) -> Result<Staged, LoadError>;
+
     /// Exchanges the live state with the staged one. Wiring and caches stay. A second call undoes
     /// the first.
     ///
@@ -126,6 +132,12 @@ impl<T: VmState> Instance for T {
     ) -> Result<Staged, LoadError> {
         let mut staged = decode_from::<T>(bytes, writer, table)?;
         self.adopt(&mut staged);
+        Ok(Box::new(staged))
+    }
+
+    fn stage_newest(&self, bytes: &[u8]) -> Result<Staged, LoadError> {
+        let staged = decode::<T>(bytes)?;
+        self.check(&staged)?;
         Ok(Box::new(staged))
     }
 

@@ -17,6 +17,9 @@
 //! [`Instances::restore_order`].
 
 mod order;
+mod raw;
+
+pub use raw::RawStates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

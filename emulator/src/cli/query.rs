@@ -1,13 +1,17 @@
 //! `emulator query`: questions to a recording, without GDB.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Subcommand;
 
 use super::{Answer, CliError, Output};
 use crate::{
+    clock::Position,
     debug::{
-        DebugError, Engine, Motion, Show, Traced,
+        DebugError, Engine, Motion, Past, Show, Traced,
         machine::MachineSubject,
         monitor::{self, Session},
     },
@@ -23,9 +27,12 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(subcommand)]
     question: Question,
-    /// Host memory for checkpoints in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 256, global = true)]
-    checkpoint_memory: u64,
+    /// Answer in JSON, an object a line.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Host memory for checkpoints (default: a quarter of RAM).
+    #[arg(long, value_name = "SIZE", global = true, value_parser = super::run::parse_size)]
+    checkpoint_memory: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,57 +80,136 @@ enum Question {
 
 pub(super) fn run(
     args: &Args,
-    boards: &[&dyn Board],
+    boards: &'static [&'static dyn Board],
     output: &mut Output,
 ) -> Result<Answer, CliError> {
     let subject = open(&args.file, boards, Tuning::default())?;
-    let engine = Engine::new(Box::new(subject), args.checkpoint_memory << 20);
-    let mut session = Session::new(engine);
-    let line = match &args.question {
+    let bytes = subject.checkpoint_bytes(args.checkpoint_memory);
+    let mut session = Session::new(Engine::new(Box::new(subject), bytes));
+    match &args.question {
         Question::LastWrite { addr, length, at, physical } => {
             seek(&mut session, at)?;
             session.physical = *physical;
-            format!("last-write ({addr}) {length}")
+            let addr = monitor::address(&session, addr).map_err(failed)?;
+            let length = monitor::address(&session, length).map_err(failed)?;
+            let space = session.space();
+            let past = session.engine.last_write(space, addr, length).map_err(failed)?;
+            let nothing = format!("nothing wrote {length} bytes at {addr:#x} before");
+            Ok(tell(past.as_ref(), &nothing, args.json, output))
         }
         Question::LastExec { addr, at } => {
             seek(&mut session, at)?;
-            format!("last-exec {addr}")
+            let addr = monitor::address(&session, addr).map_err(failed)?;
+            let past = session.engine.last_execution(addr).map_err(failed)?;
+            let nothing = format!("{addr:#x} was not executed before");
+            Ok(tell(past.as_ref(), &nothing, args.json, output))
         }
         Question::Device { path, at } => {
             seek(&mut session, at)?;
-            format!("device {}", path.as_deref().unwrap_or(""))
+            device(&mut session, path.as_deref().unwrap_or_default(), args.json, output)
         }
         Question::Trace { from, to } => {
             let from = session.engine.find_position(from).map_err(failed)?;
             let to = session.engine.find_position(to).map_err(failed)?;
             let mut line = |traced: &Traced| {
-                output.line(format_args!("{traced}"));
+                if args.json {
+                    output.line(format_args!("{}", traced_json(traced)));
+                } else {
+                    output.line(format_args!("{traced}"));
+                }
             };
             session.engine.trace(from, to, &mut line).map_err(failed)?;
-            return Ok(Answer::Yes);
-        }
-    };
-    match monitor::try_execute(&mut session, &line) {
-        Ok(text) => {
-            text.lines().for_each(|line| output.line(format_args!("{line}")));
             Ok(Answer::Yes)
         }
-        Err(error) => Err(failed(error)),
     }
+}
+
+/// Tells of something in the past, or that there was nothing, which is the answer no.
+fn tell(past: Option<&Past>, nothing: &str, json: bool, output: &mut Output) -> Answer {
+    match past {
+        Some(past) if json => output.line(format_args!("{}", past_json(past))),
+        Some(past) => {
+            monitor::describe(past).lines().for_each(|line| output.line(format_args!("{line}")));
+        }
+        None if json => output.line(format_args!("null")),
+        None => output.line(format_args!("{nothing}")),
+    }
+    if past.is_some() { Answer::Yes } else { Answer::No }
+}
+
+fn device(
+    session: &mut Session,
+    path: &str,
+    json: bool,
+    output: &mut Output,
+) -> Result<Answer, CliError> {
+    let subject = session.engine.subject();
+    let text = match (path, json) {
+        ("", true) => serde_json::json!(subject.device_paths()).to_string(),
+        (path, true) if !path.is_empty() => {
+            subject.device_json(path).map_or_else(|| Err(failed(session.no_device(path))), Ok)?
+        }
+        _ => monitor::try_execute(session, &format!("device {path}")).map_err(failed)?,
+    };
+    text.lines().for_each(|line| output.line(format_args!("{line}")));
+    Ok(Answer::Yes)
+}
+
+fn position_json(position: Position) -> serde_json::Value {
+    let Position { steps, idle_ns, sequence } = position;
+    serde_json::json!({ "steps": steps, "idle_ns": idle_ns, "sequence": sequence })
+}
+
+fn past_json(past: &Past) -> serde_json::Value {
+    let Past { position, hart, pc, instruction, change } = past;
+    let (before, after) = match change {
+        Some((before, after)) => (Some(before), Some(after)),
+        None => (None, None),
+    };
+    serde_json::json!({
+        "position": position_json(*position),
+        "hart": hart,
+        "pc": format!("{pc:#x}"),
+        "instruction": instruction,
+        "before": before,
+        "after": after,
+    })
+}
+
+fn traced_json(traced: &Traced) -> serde_json::Value {
+    let Traced { position, hart, pc, instruction, changed } = traced;
+    let registers: serde_json::Map<_, _> = changed
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), format!("{value:#x}").into()))
+        .collect();
+    serde_json::json!({
+        "position": position_json(*position),
+        "hart": hart,
+        "pc": format!("{pc:#x}"),
+        "instruction": instruction,
+        "registers": registers,
+    })
 }
 
 /// The machine of a recording, at power-on.
 pub(super) fn open(
     file: &Path,
-    boards: &[&dyn Board],
+    boards: &'static [&'static dyn Board],
     tuning: Tuning,
 ) -> Result<MachineSubject, CliError> {
-    let wrong = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
-    let mut recording = Reader::open(file).map_err(|error| wrong(&error))?;
-    let mut machine =
-        timeline::build(&mut recording, boards, tuning).map_err(|error| wrong(&error))?;
-    let replayer = Replayer::new(&recording, machine.clock().step_ps, ());
-    let mut replayer = replayer.map_err(|error| wrong(&error))?;
+    let subject = replay(file, boards, tuning)?;
+    let file = file.to_owned();
+    Ok(subject.with_another(Arc::new(move || {
+        let another = replay(&file, boards, tuning);
+        let another = another.map_err(|error| DebugError::Subject(error.to_string()))?;
+        Ok(Box::new(another))
+    })))
+}
+
+fn replay(file: &Path, boards: &[&dyn Board], tuning: Tuning) -> Result<MachineSubject, CliError> {
+    let mut recording = Reader::open(file)?;
+    let mut machine = timeline::build(&mut recording, boards, tuning)?;
+    let mut replayer = Replayer::new(&recording, machine.clock().step_ps, ())?;
     machine.power_on(&mut replayer);
     MachineSubject::replay(machine, recording, replayer, None).map_err(failed)
 }

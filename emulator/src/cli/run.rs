@@ -19,7 +19,6 @@ use crate::{
         board::{self, Board, Config, Engine},
         report,
     },
-    memory::PAGE_BYTES,
     snapshot::{self, Chain},
     timeline::{Tuning, described::config_of},
 };
@@ -112,7 +111,7 @@ pub(super) struct Args {
 }
 
 /// Bytes of `512M`, `2G`, `65536K`.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let split = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let shift = match unit {
@@ -169,7 +168,7 @@ impl Args {
 }
 
 /// Runs a machine to its end.
-pub(super) fn run(args: &Args, boards: &[&dyn Board]) -> ExitCode {
+pub(super) fn run(args: &Args, boards: &'static [&'static dyn Board]) -> ExitCode {
     match try_run(args, boards) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -179,7 +178,7 @@ pub(super) fn run(args: &Args, boards: &[&dyn Board]) -> ExitCode {
     }
 }
 
-fn try_run(args: &Args, boards: &[&dyn Board]) -> Result<u8, CliError> {
+fn try_run(args: &Args, boards: &'static [&'static dyn Board]) -> Result<u8, CliError> {
     if let Some(endpoint) = &args.gdb {
         return args.debug(endpoint, boards);
     }
@@ -307,7 +306,11 @@ impl Args {
     }
 
     /// Runs or replays under GDB.
-    fn debug(&self, endpoint: &Endpoint, boards: &[&dyn Board]) -> Result<u8, CliError> {
+    fn debug(
+        &self,
+        endpoint: &Endpoint,
+        boards: &'static [&'static dyn Board],
+    ) -> Result<u8, CliError> {
         let subject = if let Some(path) = &self.recording.replay {
             let tuning = Tuning {
                 engine: self.engine,
@@ -319,8 +322,7 @@ impl Args {
             let Some(started) = self.start(boards, Monitor::Debugger)? else { return Ok(0) };
             started.subject
         };
-        let bytes = subject.machine().memory().page_count() as u64 * PAGE_BYTES;
-        let checkpoint_bytes = self.checkpoint_memory.unwrap_or(bytes / 4);
+        let checkpoint_bytes = subject.checkpoint_bytes(self.checkpoint_memory);
         gdb::run(subject, endpoint.clone(), checkpoint_bytes)
     }
 

@@ -53,6 +53,12 @@ impl Checkpoints {
         self.spacing
     }
 
+    /// Host memory that they may take.
+    #[must_use]
+    pub fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
+    }
+
     /// Number of checkpoints.
     #[must_use]
     pub fn len(&self) -> usize {

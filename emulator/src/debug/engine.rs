@@ -8,7 +8,9 @@ mod forward;
 mod history;
 mod resume;
 mod reverse;
+mod scouts;
 mod trace;
+mod window;
 
 pub use history::Past;
 pub use resume::Motion;
@@ -31,6 +33,8 @@ use super::{
     WatchHit, Watchpoint,
     expression::{Expression, Values},
 };
+use scouts::Scouts;
+use window::Window;
 
 /// Bytes of the granule in which virtual addresses are looked up.
 const PAGE_BYTES: u64 = 4096;
@@ -49,6 +53,8 @@ pub struct Engine {
     /// Physical ranges of the watchpoints, as they were when the machine was last resumed.
     watched: Vec<(usize, Range<u64>)>,
     checkpoints: Checkpoints,
+    window: Window,
+    scouts: Option<Scouts>,
     attention: Arc<AtomicBool>,
     focus: usize,
 }
@@ -68,6 +74,8 @@ impl Engine {
             reported: None,
             watched: Vec::new(),
             checkpoints,
+            window: Window::default(),
+            scouts: None,
             attention: Arc::default(),
             focus: 0,
         };
@@ -142,8 +150,10 @@ impl Engine {
             return Err(DebugError::Unsupported("go-live"));
         }
         self.subject.go_live(child)?;
+        self.scouts = None;
         // What lies behind belongs to the recording and cannot be reached any more.
         self.checkpoints.forget_all(&mut *self.subject);
+        self.window.clear(&mut *self.subject);
         Ok(())
     }
 

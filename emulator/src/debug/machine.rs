@@ -22,15 +22,17 @@ use crate::{
     door::{Closed, Door, Event, kind},
     journal::{MARK, Reader},
     machine::{Machine, Stop, board::Config, report},
-    memory::{Change, Changes},
+    memory::{Change, Changes, PAGE_BYTES},
     snapshot::{self, Chain, LoadOptions, SaveOptions},
-    timeline::{Attended, PositionSpec, RecordSession, Replayer, ReplayerLeave, Target},
+    timeline::{
+        Attended, NamedDigest, PositionSpec, RecordSession, Replayer, ReplayerLeave, Target,
+    },
     vcpu::Inspect,
 };
 
 use super::{
-    CaptureId, DebugError, Destination, Extent, Halt, Heed, Mark, Operator, Subject, Watch,
-    WatchHit,
+    Another, CaptureId, DebugError, Destination, Digest, Extent, Halt, Heed, Mark, Operator,
+    Subject, Watch, WatchHit,
 };
 use captures::Captures;
 use gate::{Gate, Passed};
@@ -129,6 +131,7 @@ struct Replay {
     replayer: Replayer<()>,
     recorded: RecordedStates,
     marks: Vec<Mark>,
+    another: Option<Another>,
     go_live: Option<GoLive>,
 }
 
@@ -145,8 +148,9 @@ pub struct MachineSubject {
     outside: Outside,
     captures: Captures,
     breakpoints: BTreeSet<u64>,
-    /// Whether the harts know the breakpoints.
-    installed: bool,
+    /// What the harts know, and whether they heed it. Told late: a change costs them code.
+    installed: BTreeSet<u64>,
+    heeded: bool,
     watches: Vec<Watch>,
     /// Ends motion at this virtual time, when set.
     time_limit: Option<u64>,
@@ -191,8 +195,17 @@ impl MachineSubject {
         // Every step back seeks in them.
         replayer.hold(records.into());
         let recorded = RecordedStates::new(&recording);
-        let replay = Replay { recording, replayer, recorded, marks, go_live };
+        let replay = Replay { recording, replayer, recorded, marks, another: None, go_live };
         Ok(Self::new(machine, Outside::Replay(Box::new(replay))))
+    }
+
+    /// The same, able to have more of its kind made.
+    #[must_use]
+    pub fn with_another(mut self, another: Another) -> Self {
+        if let Outside::Replay(replay) = &mut self.outside {
+            replay.another = Some(another);
+        }
+        self
     }
 
     fn new(machine: Machine, outside: Outside) -> Self {
@@ -201,7 +214,8 @@ impl MachineSubject {
             outside,
             captures: Captures::default(),
             breakpoints: BTreeSet::new(),
-            installed: false,
+            installed: BTreeSet::new(),
+            heeded: true,
             watches: Vec::new(),
             time_limit: None,
             config: Config::default(),
@@ -214,15 +228,25 @@ impl MachineSubject {
         &self.machine
     }
 
+    /// Host memory for checkpoints: as much as was `asked` for, or a quarter of RAM.
+    #[must_use]
+    pub fn checkpoint_bytes(&self, asked: Option<u64>) -> u64 {
+        asked.unwrap_or(self.machine.memory().page_count() as u64 * PAGE_BYTES / 4)
+    }
+
     fn install(&mut self, heed: Heed) {
-        let wanted = heed == Heed::Breakpoints && !self.breakpoints.is_empty();
-        if wanted != self.installed {
-            let none = BTreeSet::new();
-            let set = if wanted { &self.breakpoints } else { &none };
+        let heeded = heed == Heed::Breakpoints;
+        if heeded && self.installed != self.breakpoints {
             for hart in self.machine.harts_mut() {
-                hart.inspect_mut().set_breakpoints(set);
+                hart.inspect_mut().set_breakpoints(&self.breakpoints);
             }
-            self.installed = wanted;
+            self.installed.clone_from(&self.breakpoints);
+        }
+        if heeded != self.heeded {
+            for hart in self.machine.harts_mut() {
+                hart.inspect_mut().heed_breakpoints(heeded);
+            }
+            self.heeded = heeded;
         }
     }
 
@@ -363,7 +387,6 @@ impl Subject for MachineSubject {
     }
 
     fn set_breakpoints(&mut self, addrs: &BTreeSet<u64>) {
-        self.install(Heed::Nothing);
         self.breakpoints.clone_from(addrs);
     }
 
@@ -401,7 +424,7 @@ impl Subject for MachineSubject {
                 Stop::PoweredOff { code } => return Ok(Halt::PowerOff { code }),
                 Stop::Debug { hart } => {
                     let pc = self.hart(hart).pc();
-                    if self.installed && self.breakpoints.contains(&pc) {
+                    if self.heeded && self.breakpoints.contains(&pc) {
                         return Ok(Halt::Breakpoint { hart });
                     }
                     // A write from outside of the guest that nobody watches any more.
@@ -444,13 +467,20 @@ impl Subject for MachineSubject {
         self.captures.release(capture);
     }
 
+    fn another(&self) -> Option<Another> {
+        match &self.outside {
+            Outside::Live(_) | Outside::Closed(_) => None,
+            Outside::Replay(replay) => replay.another.clone(),
+        }
+    }
+
     fn captured_bytes(&self) -> u64 {
         self.captures.bytes()
     }
 
     fn recorded(&self) -> Vec<Position> {
         match &self.outside {
-            Outside::Live(_) => Vec::new(),
+            Outside::Live(_) | Outside::Closed(_) => Vec::new(),
             Outside::Replay(replay) => replay.recorded.positions().collect(),
         }
     }
@@ -549,6 +579,15 @@ impl Subject for MachineSubject {
 
     fn dump_device(&self, path: &str) -> Option<String> {
         captures::dump(&self.machine, path)
+    }
+
+    fn device_json(&self, path: &str) -> Option<String> {
+        captures::dump_json(&self.machine, path)
+    }
+
+    fn digest(&mut self) -> Result<Digest, DebugError> {
+        let state = NamedDigest::whole_of(&self.machine).map_err(failed)?;
+        Ok(Digest { state, ram: self.captures.ram_root(&self.machine) })
     }
 
     fn go_live(&mut self, child: Option<&Path>) -> Result<(), DebugError> {

@@ -15,6 +15,8 @@ mod mark;
 mod physical;
 mod place;
 
+pub(crate) use history::describe;
+
 use super::{DebugError, Engine};
 
 /// What a command works on.
@@ -49,6 +51,13 @@ impl Session {
         self.quit || operator.is_some_and(|operator| operator.machine().state().off.is_some())
     }
 
+    /// The mistake of naming a device that is not there.
+    #[must_use]
+    pub fn no_device(&self, path: &str) -> DebugError {
+        let known = self.engine.subject().device_paths().join(", ");
+        DebugError::NoDevice { path: path.to_owned(), known }
+    }
+
     /// The hart whose page table addresses go through; none when they are physical.
     #[must_use]
     pub fn space(&self) -> Option<usize> {
@@ -79,6 +88,7 @@ pub const COMMANDS: &[Command] = &[
     history::LAST_WRITE,
     history::LAST_EXEC,
     checkpoint::CHECKPOINT,
+    checkpoint::DIGEST,
     device::DEVICE,
     device::DIFF,
     breakpoint::BREAK,
@@ -128,7 +138,7 @@ fn usage(command: &Command) -> DebugError {
 }
 
 /// The value of an address expression for the hart in focus.
-fn address(session: &Session, text: &str) -> Result<u64, DebugError> {
+pub(crate) fn address(session: &Session, text: &str) -> Result<u64, DebugError> {
     let expression = session.engine.parse_expression(text)?;
     let value = session.engine.evaluate(&expression, session.engine.focus())?;
     u64::try_from(value)

@@ -102,6 +102,15 @@ pub enum Destination {
     },
 }
 
+/// A hash over a whole state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Over everything but RAM.
+    pub state: u64,
+    /// Over RAM.
+    pub ram: u128,
+}
+
 /// A named position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -110,6 +119,9 @@ pub struct Mark {
     /// Where it is.
     pub position: Position,
 }
+
+/// Makes another subject with the same recording, at its beginning, on whatever thread calls it.
+pub type Another = Arc<dyn Fn() -> Result<Box<dyn Subject>, DebugError> + Send + Sync>;
 
 /// A machine under a debugger.
 ///
@@ -172,6 +184,11 @@ pub trait Subject {
 
     /// Forgets a captured state.
     fn release(&mut self, capture: CaptureId);
+
+    /// How to have more of the same, for work on several cores; `None` when that cannot be.
+    fn another(&self) -> Option<Another> {
+        None
+    }
 
     /// Host memory that all captured states together occupy, in bytes.
     fn captured_bytes(&self) -> u64;
@@ -246,6 +263,15 @@ pub trait Subject {
     fn stats(&self) -> String {
         String::new()
     }
+
+    /// The same as JSON.
+    fn device_json(&self, path: &str) -> Option<String>;
+
+    /// A hash over the whole state: equal states have equal ones, whatever way led to them.
+    ///
+    /// # Errors
+    /// [`DebugError::Subject`] when a part of the state cannot be saved.
+    fn digest(&mut self) -> Result<Digest, DebugError>;
 
     /// Leaves the recording here: from now on the run is live. With `child` it is recorded to that
     /// file, which names the present recording as its parent.

@@ -4,7 +4,7 @@ use crate::{
     frame::Frame,
     isa::emit::{Access, Emitter, Flow, Register},
     memory::GuestMemory,
-    vcpu::{Slice, SliceEnd, Surroundings},
+    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings},
 };
 use std::ops::Range;
 
@@ -134,8 +134,8 @@ pub trait Guest: Send + Sized + 'static {
     /// Goes on when the slice's end is [`SliceEnd::Budget`].
     fn begin(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
 
-    /// Whether something (a breakpoint, single steps) needs the interpreter alone.
-    fn needs_interpreter(&self) -> bool;
+    /// Breakpoints: code must leave in front of each, the interpreter asks whether it stops.
+    fn breakpoints(&self) -> &Breakpoints;
 
     /// Interprets `budget` steps, or up to the first thing that ends a slice.
     fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;

@@ -162,6 +162,8 @@ impl Inspect for Puppet {
 
     fn set_breakpoints(&mut self, _: &BTreeSet<u64>) {}
 
+    fn heed_breakpoints(&mut self, _: bool) {}
+
     fn disassemble(&self, _: &[u8], _: u64) -> Option<Disassembly> {
         None
     }

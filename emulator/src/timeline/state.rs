@@ -50,6 +50,21 @@ impl StateDigest {
         Ok(digest)
     }
 
+    /// A hash over everything but RAM, without names: for whoever compares states in one process.
+    ///
+    /// # Errors
+    /// [`SaveError`] when an instance cannot be saved.
+    pub fn whole_of(machine: &Machine) -> Result<u64, SaveError> {
+        let mut whole = Vec::new();
+        let instances = machine.instances();
+        for path in instances.paths() {
+            if let Some(instance) = instances.get(path) {
+                instance.save(instance.version(), &mut whole)?;
+            }
+        }
+        Ok(xxh3_64(&whole))
+    }
+
     fn add(
         &mut self,
         path: &str,

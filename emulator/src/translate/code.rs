@@ -6,8 +6,9 @@
 //! runs.
 
 use super::{arena::Arena, jumps::JumpTable};
+use crate::memory::PAGE_SHIFT;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     hash::{BuildHasherDefault, Hasher},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -216,6 +217,12 @@ impl Code {
     pub(super) fn invalidate(&mut self, page: usize) -> u64 {
         let keys = self.by_page.remove(&page).unwrap_or_default();
         keys.iter().filter(|key| self.remove(key)).count() as u64
+    }
+
+    /// The RAM pages of all code whose virtual page has one of these numbers.
+    pub(super) fn pages_at(&self, numbers: &BTreeSet<u64>) -> BTreeSet<usize> {
+        let there = self.known.keys().filter(|key| numbers.contains(&(key.pc >> PAGE_SHIFT)));
+        there.map(|key| key.page).collect()
     }
 
     /// Forgets everything.

@@ -27,9 +27,9 @@ use super::{
 use crate::{
     isa::guest::Guest,
     memory::{Change, Changes, GuestMemory, PAGE_BYTES, PAGE_SHIFT},
-    vcpu::{Slice, SliceEnd, Surroundings},
+    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Regions that wait for the compiler at most.
 const MOST_PENDING: usize = 64;
@@ -61,6 +61,9 @@ pub struct Engine<G: Guest> {
     seen_changes: u64,
     seen_fetches: u64,
     seen_protection: u64,
+    seen_breakpoints: u64,
+    /// Virtual addresses that no region holds.
+    stops: BTreeSet<u64>,
     mode: u64,
     table: usize,
     /// What the interpreter stopped for, and where.
@@ -100,6 +103,8 @@ impl<G: Guest> Engine<G> {
             seen_changes: 0,
             seen_fetches: 0,
             seen_protection: 0,
+            seen_breakpoints: 0,
+            stops: BTreeSet::new(),
             mode: 0,
             table: 0,
             stopped_for: (0, Worth::Nothing),
@@ -131,23 +136,21 @@ impl<G: Guest> Engine<G> {
         }
         while left > 0 {
             let mut whole = false;
-            if !guest.needs_interpreter() {
-                self.attend(guest, around.memory);
-                if let Some(code) = self.find(guest, around.memory) {
-                    let (exit, now) = self.enter(guest, around.memory, code, left);
-                    self.stats.translated_steps += left - now;
-                    let progress = now != left;
-                    left = now;
-                    whole = exit == Exit::Budget as u64;
-                    if exit == Exit::Mode as u64 || (exit == 0 && progress) {
-                        continue;
-                    }
+            self.attend(guest, around.memory);
+            if let Some(code) = self.find(guest, around.memory) {
+                let (exit, now) = self.enter(guest, around.memory, code, left);
+                self.stats.translated_steps += left - now;
+                let progress = now != left;
+                left = now;
+                whole = exit == Exit::Budget as u64;
+                if exit == Exit::Mode as u64 || (exit == 0 && progress) {
+                    continue;
                 }
             }
             if left == 0 {
                 break;
             }
-            let slice = if whole || guest.needs_interpreter() {
+            let slice = if whole {
                 guest.interpret(left, around)
             } else {
                 self.interpret(guest, left, around)
@@ -196,6 +199,9 @@ impl<G: Guest> Engine<G> {
             self.seen_protection = protection;
             self.code.unlink_pages();
         }
+        if guest.breakpoints().generation() != self.seen_breakpoints {
+            self.take_breakpoints(guest.breakpoints());
+        }
         while let Some(made) = self.compiler.poll() {
             self.install(memory, made);
         }
@@ -220,6 +226,18 @@ impl<G: Guest> Engine<G> {
                 }
             }
         }
+    }
+
+    /// Forgets the code on every page whose breakpoints changed: it is planned anew.
+    #[cold]
+    fn take_breakpoints(&mut self, breakpoints: &Breakpoints) {
+        self.seen_breakpoints = breakpoints.generation();
+        let changed = self.stops.symmetric_difference(breakpoints.addrs());
+        let changed = changed.map(|addr| addr >> PAGE_SHIFT).collect();
+        for page in self.code.pages_at(&changed) {
+            self.stats.invalidated += self.code.invalidate(page);
+        }
+        self.stops.clone_from(breakpoints.addrs());
     }
 
     #[cold]
@@ -302,7 +320,8 @@ impl<G: Guest> Engine<G> {
         let base = memory.address_of(key.page);
         memory.read(base, &mut bytes).expect("a page of RAM can be read");
         let was_entered = |offset| guest.was_entered(key.page, offset);
-        let Some(plan) = Plan::new::<G>(&bytes, key.pc, key.mode, was_entered) else {
+        let planned = Plan::new::<G>(&bytes, key.pc, key.mode, &self.stops, was_entered);
+        let Some(plan) = planned else {
             // What was looked at must be watched, too: other bytes may be fit.
             let offset = key.pc % PAGE_BYTES;
             memory.mark_code(key.page, offset..PAGE_BYTES.min(offset + 16));

@@ -75,15 +75,17 @@ pub(crate) struct Plan<I> {
 }
 
 impl<I: Copy> Plan<I> {
-    /// Finds the region at `entry` in a page's bytes, made of what `was_entered` (by offset). `None`
-    /// when the very first instruction is one for the interpreter.
+    /// Finds the region at `entry` in a page's bytes, made of what `was_entered` (by offset) and
+    /// around the addresses in `stops`. `None` when the very first instruction is one for the
+    /// interpreter.
     pub(crate) fn new<G: Guest<Instruction = I>>(
         page: &[u8],
         entry: u64,
         mode: u64,
+        stops: &BTreeSet<u64>,
         was_entered: impl Fn(usize) -> bool,
     ) -> Option<Self> {
-        let (steps, leaders) = discover::<G>(page, entry, mode, was_entered);
+        let (steps, leaders) = discover::<G>(page, entry, mode, stops, was_entered);
         let mut blocks = BTreeMap::new();
         for &leader in &leaders {
             let mut run = Vec::new();
@@ -152,6 +154,7 @@ fn discover<G: Guest>(
     page: &[u8],
     entry: u64,
     mode: u64,
+    stops: &BTreeSet<u64>,
     was_entered: impl Fn(usize) -> bool,
 ) -> Discovery<G::Instruction> {
     let number = entry >> PAGE_SHIFT;
@@ -165,7 +168,7 @@ fn discover<G: Guest>(
         {
             let offset = usize::try_from(at % PAGE_BYTES).expect("inside a page");
             let Some(decoded) = G::decode(&page[offset..], at, mode) else { break };
-            if decoded.flow == Flow::Interpret {
+            if decoded.flow == Flow::Interpret || stops.contains(&at) {
                 break;
             }
             let step = Step { pc: at, decoded };

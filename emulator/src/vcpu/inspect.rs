@@ -128,6 +128,10 @@ pub trait Inspect {
     /// interrupt is no execution of the instruction. Not part of the saved state.
     fn set_breakpoints(&mut self, addrs: &BTreeSet<u64>);
 
+    /// Whether breakpoints stop the processor from now on, or are passed over. Cheap, unlike changing
+    /// them.
+    fn heed_breakpoints(&mut self, heeded: bool);
+
     /// The instruction that `bytes` begin with, as if it stood at virtual `addr`; `None` when the
     /// bytes are too few or no instruction.
     fn disassemble(&self, bytes: &[u8], addr: u64) -> Option<Disassembly>;

@@ -2,7 +2,7 @@
 //! last, what did a device hold then.
 
 use crate::{
-    clock::Position,
+    clock::{Clock, Position},
     debug::{
         Access, Breakpoint, BreakpointKind, DebugError, Destination, Extent, Halt, Heed, Watchpoint,
     },
@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     Engine,
+    forward::at_steps,
     reverse::{Hit, Search},
 };
 
@@ -133,20 +134,36 @@ impl Engine {
             Destination::Position(position) => return Ok(position),
             Destination::Time { ns } => ns,
         };
-        let outcome = self.elsewhere(|engine| {
-            let limit = engine.subject.extent().map_or_else(Position::default, |extent| extent.end);
-            if let Some((_, id)) = engine.checkpoints.before_time(ns, engine.subject.clock()) {
-                engine.subject.restore(id);
-            }
-            engine.disarm();
-            engine.subject.set_time_limit(Some(ns));
-            match engine.run_spaced(limit, Heed::Nothing)? {
-                Halt::Interrupted => Err(DebugError::Interrupted),
-                _ => Ok(engine.position()),
-            }
-        });
+        let outcome = self.elsewhere(|engine| engine.run_to_time(ns));
         self.subject.set_time_limit(None);
         outcome
+    }
+
+    /// Runs to the first position with at least `ns` of virtual time, from the nearest state before
+    /// it.
+    fn run_to_time(&mut self, ns: u64) -> Result<Position, DebugError> {
+        let limit = self.subject.extent().map_or_else(Position::default, |extent| extent.end);
+        let clock = *self.subject.clock();
+        let is_early = |position: &Position| Clock { position: *position, ..clock }.now_ns() < ns;
+        let recorded = self.subject.recorded().into_iter().rev().find(is_early);
+        let captured = self.checkpoints.before_time(ns, &clock).map(|(at, _)| at);
+        let near = captured.max(recorded).unwrap_or_else(|| self.begin());
+        if !self.travel(near)? {
+            return Err(DebugError::Interrupted);
+        }
+        self.subject.set_time_limit(Some(ns));
+        loop {
+            let here = self.position();
+            let spaced = at_steps(here.steps.saturating_add(self.checkpoints.spacing()));
+            let halt = self.subject.run(spaced.min(limit), Heed::Nothing, &self.attention)?;
+            let now = self.position();
+            let arrived = self.subject.clock().now_ns() >= ns || now >= limit || now == here;
+            match halt {
+                Halt::Interrupted => return Err(DebugError::Interrupted),
+                Halt::Until if !arrived => self.checkpoints.capture(&mut *self.subject),
+                _ => return Ok(now),
+            }
+        }
     }
 
     fn describe(&mut self, hit: &Hit, origin: Position) -> Result<Past, DebugError> {

@@ -43,7 +43,7 @@ pub(super) enum Search {
 
 /// Which hits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     All,
     /// Not the breakpoints of this hart.
     OtherHarts(usize),
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// Goes on over states that the recording holds, as near in front of `target` as they lead.
-    fn hop(&mut self, target: Position) -> Result<(), DebugError> {
+    pub(super) fn hop(&mut self, target: Position) -> Result<(), DebugError> {
         while self.subject.advance_recorded(target)? {
             self.checkpoints.capture(&mut *self.subject);
         }
@@ -94,7 +94,17 @@ impl Engine {
         captured.max(recorded)
     }
 
-    fn begin(&self) -> Position {
+    /// Whether the recording proves that nothing hits a stop point between two positions.
+    pub(super) fn has_no_hit(&mut self, from: Position, to: Position) -> Result<bool, DebugError> {
+        let reads = self.watchpoints.iter().any(|known| known.access.reads());
+        if reads || !self.breakpoints.is_empty() {
+            return Ok(false);
+        }
+        let ranges: Vec<_> = self.watched.iter().map(|(_, range)| range.clone()).collect();
+        self.subject.is_unwritten(from, to, &ranges)
+    }
+
+    pub(super) fn begin(&self) -> Position {
         self.subject.extent().map_or_else(Position::default, |extent| extent.begin)
     }
 
@@ -115,7 +125,7 @@ impl Engine {
     }
 
     /// Travels a short way, however impatient the user is.
-    fn travel_surely(&mut self, target: Position) -> Result<(), DebugError> {
+    pub(super) fn travel_surely(&mut self, target: Position) -> Result<(), DebugError> {
         while !self.travel(target)? {
             self.attention.store(false, std::sync::atomic::Ordering::Relaxed);
         }
@@ -137,13 +147,15 @@ impl Engine {
         origin: Position,
         capture: CaptureId,
     ) -> Result<Search, DebugError> {
+        if let Some(search) = self.search_widely(origin, capture)? {
+            return Ok(search);
+        }
         let mut upper = origin;
-        let writes_only = self.breakpoints.is_empty()
-            && self.watchpoints.iter().all(|known| !known.access.reads());
-        let ranges: Vec<_> = self.watched.iter().map(|(_, range)| range.clone()).collect();
         while let Some(boundary) = self.boundary_before(upper) {
-            if writes_only && self.subject.is_unwritten(boundary, upper, &ranges)? {
-                upper = boundary;
+            if self.has_no_hit(boundary, upper)? {
+                // The events at the boundary itself belong to what lies before.
+                let behind = Position { sequence: u64::MAX, ..boundary };
+                upper = if behind < upper { behind } else { boundary };
                 continue;
             }
             let Some((_, id)) = self.checkpoints.before(upper) else { break };
@@ -166,7 +178,11 @@ impl Engine {
     }
 
     /// The last hit between the present position and `upper`.
-    fn last_hit(&mut self, upper: Position, wanted: Wanted) -> Result<Search, DebugError> {
+    pub(super) fn last_hit(
+        &mut self,
+        upper: Position,
+        wanted: Wanted,
+    ) -> Result<Search, DebugError> {
         let mut upper = upper;
         let mut last = Search::Nothing;
         let mut hits = 0;
@@ -234,15 +250,12 @@ impl Engine {
     /// Goes back in front of the last step of `hart`.
     pub(super) fn reverse_step(&mut self, hart: usize) -> Result<Stop, DebugError> {
         let origin = self.position();
-        let capture = self.subject.capture();
-        let outcome = self.reverse_step_from(hart, origin);
-        if let Ok(None) = outcome {
-            self.subject.restore(capture);
-        }
-        self.subject.release(capture);
-        match outcome? {
+        match self.reverse_step_from(hart, origin)? {
             Some((hart, reason)) => Ok(self.stop(hart, reason)),
-            None => Ok(self.stop(hart, Reason::Interrupted)),
+            None => {
+                self.travel_surely(origin)?;
+                Ok(self.stop(hart, Reason::Interrupted))
+            }
         }
     }
 
@@ -254,7 +267,11 @@ impl Engine {
     ) -> Result<Option<(usize, Reason)>, DebugError> {
         let target = self.last_step_of(hart, origin)?;
         let begin = self.begin();
-        if !self.travel(target.unwrap_or(begin))? {
+        let arrived = match target {
+            Some(target) if target > begin => self.undo_to(target.steps)?,
+            _ => self.travel(begin)?,
+        };
+        if !arrived {
             return Ok(None);
         }
         let harts = self.subject.hart_count();

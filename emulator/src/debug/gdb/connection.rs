@@ -17,7 +17,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
     },
     time::Duration,
 };
@@ -241,6 +241,17 @@ impl Place {
     }
 }
 
+/// What came from GDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// A byte.
+    Byte(u8),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing, and nothing more will.
+    End,
+}
+
 /// A connection with GDB.
 pub struct Wire {
     incoming: Receiver<Vec<u8>>,
@@ -353,15 +364,24 @@ impl Wire {
         }
     }
 
-    /// A byte that came while the machine ran, not waited for.
-    pub(super) fn waiting_byte(&mut self) -> Option<u8> {
-        self.drain();
-        self.unread.pop_front()
+    /// What came while the machine ran, not waited for.
+    pub(super) fn waiting(&mut self) -> Came {
+        let is_open = self.drain();
+        match self.unread.pop_front() {
+            Some(byte) => Came::Byte(byte),
+            None if is_open => Came::Nothing,
+            None => Came::End,
+        }
     }
 
-    fn drain(&mut self) {
-        while let Ok(bytes) = self.incoming.try_recv() {
-            self.keep(bytes);
+    /// Takes in what came; false when no more can come.
+    fn drain(&mut self) -> bool {
+        loop {
+            match self.incoming.try_recv() {
+                Ok(bytes) => self.keep(bytes),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
         }
     }
 

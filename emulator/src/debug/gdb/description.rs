@@ -30,6 +30,9 @@ pub(super) fn target_xml(architecture: &Architecture) -> String {
     // Writing into a String does not fail.
     let mut line = |text: std::fmt::Arguments<'_>| xml.write_fmt(text).unwrap_or_default();
     line(format_args!("<architecture>{}</architecture>\n", architecture.gdb_name));
+    // A whole machine is debugged, no process of the system that GDB was built for: with that one's
+    // rules GDB steps by breakpoints of its own, and cannot step out of a trap handler.
+    line(format_args!("<osabi>none</osabi>\n"));
     let mut number = 0;
     for feature in architecture.features {
         line(format_args!("<feature name=\"{}\">\n", feature.name));

@@ -11,7 +11,12 @@ use gdbstub::{
 
 use crate::debug::{BreakpointKind, DebugError, Reason, Stop, monitor::Session};
 
-use super::{Stub, breakpoints::watch_kind, connection::Wire, tid_of};
+use super::{
+    Stub,
+    breakpoints::watch_kind,
+    connection::{Came, Wire},
+    tid_of,
+};
 
 /// Bytes of the largest packet, from GDB or to it.
 const PACKET_BYTES: usize = 32 << 10;
@@ -60,7 +65,9 @@ fn drive(session: &mut Session, mut wire: Wire) -> Result<Ending, DebugError> {
                 if stub.session.quit {
                     return Ok(Ending::Quit);
                 }
-                let Some(byte) = idle.borrow_conn().next_byte() else { return Ok(Ending::Lost) };
+                let Some(byte) = idle.borrow_conn().next_byte() else {
+                    return Ok(gone("GDB closed it"));
+                };
                 match idle.incoming_data(&mut stub, byte) {
                     // An interrupt that crossed a stop on its way has got what it wanted.
                     Ok(GdbStubStateMachine::CtrlCInterrupt(interrupt)) => {
@@ -73,9 +80,11 @@ fn drive(session: &mut Session, mut wire: Wire) -> Result<Ending, DebugError> {
             GdbStubStateMachine::Running(mut running) => {
                 let stop = running.borrow_conn().while_running(|| stub.carry_out())?;
                 if stop.reason == Reason::Interrupted {
-                    match running.borrow_conn().waiting_byte() {
-                        Some(byte) => running.incoming_data(&mut stub, byte),
-                        None => return Ok(Ending::Lost),
+                    match running.borrow_conn().waiting() {
+                        Came::Byte(byte) => running.incoming_data(&mut stub, byte),
+                        // Raised late for bytes that were read before the machine ran: go on.
+                        Came::Nothing => Ok(running.into()),
+                        Came::End => return Ok(gone("GDB closed it while the machine ran")),
                     }
                 } else {
                     let replaying = stub.session.engine.is_replay();
@@ -94,6 +103,12 @@ fn drive(session: &mut Session, mut wire: Wire) -> Result<Ending, DebugError> {
             Err(error) => return lost(error),
         };
     }
+}
+
+/// The connection was lost; the log says why.
+fn gone(why: &str) -> Ending {
+    tracing::warn!(target: "debug", "the connection with GDB is lost: {why}");
+    Ending::Lost
 }
 
 fn ending(reason: DisconnectReason) -> Ending {

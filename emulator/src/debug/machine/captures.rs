@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 
 use vmstate::{
-    container::{MachineName, Snapshot, SnapshotBuilder},
-    dump,
+    container::{MachineName, SectionEntry, Snapshot, SnapshotBuilder},
+    dump::{self, DumpError},
     inspect::Tree,
+    instances::RawStates,
+    json::json_instance,
 };
 
 use super::pages::{Content, Pages};
@@ -17,8 +19,8 @@ use crate::{clock::Position, debug::CaptureId, machine::Machine};
 struct Capture {
     position: Position,
     memory: Content,
-    /// A snapshot without RAM.
-    state: Vec<u8>,
+    /// Everything but RAM.
+    state: RawStates,
 }
 
 /// The captured states.
@@ -38,7 +40,7 @@ impl Captures {
         let capture = Capture {
             position: machine.position(),
             memory: self.pages.capture(machine.memory()),
-            state: state_of(machine),
+            state: raw_state_of(machine),
         };
         self.state_bytes += capture.state.len() as u64;
         self.held.insert(id, capture);
@@ -49,11 +51,7 @@ impl Captures {
     pub(super) fn put_back(&mut self, machine: &mut Machine, id: CaptureId) {
         let capture = &self.held[&id];
         self.pages.put_back(machine.memory(), &capture.memory);
-        let loaded = Snapshot::from_slice(&capture.state)
-            .map_err(|error| error.to_string())
-            .and_then(|snapshot| {
-                machine.instances_mut().load(&snapshot).map_err(|error| error.to_string())
-            });
+        let loaded = machine.instances_mut().load_raw(&capture.state);
         assert!(loaded.is_ok(), "a machine loads what it saved: {loaded:?}");
         machine.set_position(capture.position);
         machine.rewire();
@@ -65,9 +63,22 @@ impl Captures {
         self.state_bytes -= released.map_or(0, |capture| capture.state.len() as u64);
     }
 
+    /// Hash over RAM, equal for equal contents however they came about.
+    pub(super) fn ram_root(&mut self, machine: &Machine) -> u128 {
+        self.pages.root(machine.memory())
+    }
+
     /// Host memory in use.
     pub(super) fn bytes(&self) -> u64 {
         self.pages.bytes() + self.state_bytes
+    }
+}
+
+/// The state of everything but RAM, for this process.
+fn raw_state_of(machine: &Machine) -> RawStates {
+    match machine.instances().save_raw() {
+        Ok(state) => state,
+        Err(error) => panic!("every part of a machine can be saved in its own version: {error}"),
     }
 }
 
@@ -91,13 +102,25 @@ pub(super) fn paths(machine: &Machine) -> Vec<String> {
     machine.instances().paths().map(str::to_owned).collect()
 }
 
+/// How an instance is written.
+type Write = fn(&mut dyn std::fmt::Write, &Tree<'_, '_>, &SectionEntry) -> Result<(), DumpError>;
+
 /// The instance at `path` as text.
 pub(super) fn dump(machine: &Machine, path: &str) -> Option<String> {
+    written(machine, path, dump::dump_instance)
+}
+
+/// The instance at `path` as JSON.
+pub(super) fn dump_json(machine: &Machine, path: &str) -> Option<String> {
+    written(machine, path, json_instance)
+}
+
+fn written(machine: &Machine, path: &str, write: Write) -> Option<String> {
     let bytes = state_of(machine);
     let snapshot = Snapshot::from_slice(&bytes).ok()?;
     let tree = Tree::new(&snapshot).ok()?;
     let section = tree.sections().find(|section| section.path == path)?;
     let mut text = String::new();
-    dump::dump_instance(&mut text, &tree, section).ok()?;
+    write(&mut text, &tree, section).ok()?;
     Some(text)
 }

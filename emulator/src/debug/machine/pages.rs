@@ -7,7 +7,10 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use crate::memory::{GuestMemory, PAGE_LEN, PageFlags};
+use crate::{
+    digest::PageTree,
+    memory::{GuestMemory, PAGE_LEN, PageFlags},
+};
 
 /// Pages of one branch of the tree.
 const BRANCH: usize = 256;
@@ -40,6 +43,27 @@ impl Content {
         Self { branches: vec![empty; pages.div_ceil(BRANCH)] }
     }
 
+    /// Pages that the two do not share.
+    fn differing(&self, other: &Self) -> Vec<usize> {
+        let mut pages = Vec::new();
+        for (number, (here, there)) in self.branches.iter().zip(&other.branches).enumerate() {
+            if Rc::ptr_eq(here, there) {
+                continue;
+            }
+            for (offset, (here, there)) in here.iter().zip(&**there).enumerate() {
+                let equal = match (here, there) {
+                    (Some(here), Some(there)) => Rc::ptr_eq(here, there),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if !equal {
+                    pages.push(number * BRANCH + offset);
+                }
+            }
+        }
+        pages
+    }
+
     fn get(&self, page: usize) -> &Slot {
         &self.branches[page / BRANCH][page % BRANCH]
     }
@@ -55,6 +79,15 @@ pub(super) struct Pages {
     /// What RAM held when the present epoch began.
     base: Option<Content>,
     total: Rc<Cell<u64>>,
+    hashed: Option<Hashed>,
+}
+
+/// The hashes of a content, but for the pages that were written behind it then.
+#[derive(Debug)]
+struct Hashed {
+    content: Content,
+    tree: PageTree,
+    stale: Vec<usize>,
 }
 
 impl Pages {
@@ -81,6 +114,33 @@ impl Pages {
         base
     }
 
+    /// Hash over all that `memory` holds; hashes anew only what differs from the last time.
+    pub(super) fn root(&mut self, memory: &GuestMemory) -> u128 {
+        let base = match &self.base {
+            Some(base) => base.clone(),
+            None => self.capture(memory),
+        };
+        let dirty = memory.dirty_pages();
+        let mut hashed = self.hashed.take().unwrap_or_else(|| Hashed {
+            content: Content::zeros(memory.page_count()),
+            tree: PageTree::new(memory.page_count()),
+            stale: Vec::new(),
+        });
+        let mut wanted = std::mem::take(&mut hashed.stale);
+        wanted.extend(hashed.content.differing(&base));
+        for page in wanted {
+            let bytes =
+                base.get(page).as_ref().map_or([0; PAGE_LEN].as_slice(), |page| &page.bytes);
+            hashed.tree.set(page, bytes);
+        }
+        for page in &dirty {
+            hashed.tree.set(*page, &memory.copy_page(*page));
+        }
+        let root = hashed.tree.root();
+        self.hashed = Some(Hashed { content: base, stale: dirty, ..hashed });
+        root
+    }
+
     fn store(&self, bytes: Box<[u8]>) -> Slot {
         if bytes.iter().all(|byte| *byte == 0) {
             return None;
@@ -93,21 +153,7 @@ impl Pages {
     pub(super) fn put_back(&mut self, memory: &GuestMemory, content: &Content) {
         let base = self.base.as_ref().unwrap_or(content);
         let mut wanted = memory.dirty_pages();
-        for (number, (here, there)) in base.branches.iter().zip(&content.branches).enumerate() {
-            if Rc::ptr_eq(here, there) {
-                continue;
-            }
-            for (offset, (here, there)) in here.iter().zip(&**there).enumerate() {
-                let equal = match (here, there) {
-                    (Some(here), Some(there)) => Rc::ptr_eq(here, there),
-                    (None, None) => true,
-                    _ => false,
-                };
-                if !equal {
-                    wanted.push(number * BRANCH + offset);
-                }
-            }
-        }
+        wanted.extend(base.differing(content));
         let zeros = [0; PAGE_LEN];
         for page in wanted {
             let bytes = content.get(page).as_ref().map_or(zeros.as_slice(), |page| &page.bytes);

@@ -22,10 +22,7 @@ fn dump(session: &mut Session, path: &str) -> Result<String, DebugError> {
     if path.is_empty() {
         return Ok(subject.device_paths().join("\n"));
     }
-    subject.dump_device(path).ok_or_else(|| DebugError::NoDevice {
-        path: path.to_owned(),
-        known: subject.device_paths().join(", "),
-    })
+    subject.dump_device(path).ok_or_else(|| session.no_device(path))
 }
 
 fn dumps(engine: &Engine) -> Vec<(String, String)> {

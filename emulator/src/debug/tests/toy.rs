@@ -12,7 +12,8 @@ use super::program::{Next, Program, RAM_BYTES, State, VIRTUAL_BASE};
 use crate::{
     clock::{Clock, Position},
     debug::{
-        CaptureId, DebugError, Destination, Extent, Halt, Heed, Mark, Subject, Watch, WatchHit,
+        CaptureId, DebugError, Destination, Digest, Extent, Halt, Heed, Mark, Subject, Watch,
+        WatchHit,
     },
     memory::GuestMemory,
     vcpu::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Traps},
@@ -69,6 +70,8 @@ impl Inspect for super::program::Hart {
     }
 
     fn set_breakpoints(&mut self, _: &BTreeSet<u64>) {}
+
+    fn heed_breakpoints(&mut self, _: bool) {}
 
     fn disassemble(&self, _: &[u8], _: u64) -> Option<Disassembly> {
         None
@@ -281,6 +284,14 @@ impl Subject for Toy {
 
     fn device_paths(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn device_json(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn digest(&mut self) -> Result<Digest, DebugError> {
+        Ok(Digest { state: super::oracle::digest(&self.state), ram: 0 })
     }
 
     fn dump_device(&self, _: &str) -> Option<String> {

@@ -16,7 +16,7 @@ use crate::{
         guest::{Decoded, FloatMode, Guest, Layout},
     },
     memory::GuestMemory,
-    vcpu::{Slice, SliceEnd, Surroundings},
+    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings},
 };
 
 /// Where the features stand in a mode.
@@ -146,8 +146,8 @@ impl Guest for Hart {
         }
     }
 
-    fn needs_interpreter(&self) -> bool {
-        !self.breakpoints.is_empty()
+    fn breakpoints(&self) -> &Breakpoints {
+        &self.breakpoints
     }
 
     fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice {

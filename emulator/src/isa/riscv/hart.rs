@@ -11,7 +11,7 @@ mod fetch;
 mod served;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use vmstate::VmState;
 
@@ -30,7 +30,7 @@ use crate::{
     isa::{code::CodeCache, emit::Register},
     memory::{Change, Changes, GuestMemory},
     tlb::{self, PAGE_MASK, Tlb},
-    vcpu::{Slice, SliceEnd, Surroundings, Traps},
+    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings, Traps},
 };
 
 /// The emitter's register that holds the address of the load reservation.
@@ -94,7 +94,7 @@ pub struct Hart {
     #[vmstate(skip("counts what the caches dropped"))]
     protection_generation: u64,
     #[vmstate(skip("the debugger's"))]
-    pub(super) breakpoints: BTreeSet<u64>,
+    pub(super) breakpoints: Breakpoints,
     #[vmstate(skip("counts for whoever looks"))]
     pub(super) traps: Traps,
     /// The state was replaced: cached translations must go before anything runs.
@@ -117,7 +117,7 @@ impl Hart {
             slice_steps: 0,
             fetch_generation: 0,
             protection_generation: 0,
-            breakpoints: BTreeSet::new(),
+            breakpoints: Breakpoints::default(),
             traps: Traps::default(),
             stale: false,
         }
@@ -403,13 +403,11 @@ impl Hart {
                     break end;
                 }
             }
-            let mut most = budget - taken;
-            if !self.breakpoints.is_empty() {
-                if self.breakpoints.contains(&self.state.pc) {
-                    break SliceEnd::Debug;
-                }
-                most = 1;
+            if self.breakpoints.stop_at(self.state.pc) {
+                break SliceEnd::Debug;
             }
+            // Blocks lead into each other: with breakpoints about, each instruction is asked for.
+            let most = if self.breakpoints.are_heeded() { 1 } else { budget - taken };
             code.follow(self.fetch_generation);
             let mut outcome = interpreter::run(self, around, &code, most, watch);
             if outcome.end == End::Unknown {

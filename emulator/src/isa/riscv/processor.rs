@@ -296,7 +296,11 @@ impl Inspect for Hart {
     }
 
     fn set_breakpoints(&mut self, addrs: &BTreeSet<u64>) {
-        self.breakpoints.clone_from(addrs);
+        self.breakpoints.set(addrs);
+    }
+
+    fn heed_breakpoints(&mut self, heeded: bool) {
+        self.breakpoints.heed(heeded);
     }
 
     fn disassemble(&self, bytes: &[u8], addr: u64) -> Option<Disassembly> {

@@ -1,0 +1,128 @@
+"""The measuring half of scripts/bench-reverse: a client of GDB's remote protocol."""
+
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+
+class Gdb:
+    """A session with an emulator of its own."""
+
+    def __init__(self, emulator, recording):
+        self.folder = tempfile.mkdtemp()
+        path = os.path.join(self.folder, "gdb")
+        command = [emulator, "--replay", recording, "--gdb", "unix:" + path]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.socket = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                time.sleep(0.01)
+        self.buffer = b""
+        self.ask("QStartNoAckMode")
+        self.socket.sendall(b"+")
+
+    def send(self, packet):
+        data = packet.encode()
+        self.socket.sendall(b"$%s#%02x" % (data, sum(data) & 0xFF))
+
+    def receive(self):
+        while True:
+            found = re.search(rb"\$([^#]*)#..", self.buffer, re.S)
+            if found:
+                self.buffer = self.buffer[found.end() :]
+                return found[1].decode("latin-1")
+            data = self.socket.recv(1 << 16)
+            if not data:
+                raise SystemExit("the emulator is gone")
+            self.buffer += data
+
+    def ask(self, packet):
+        self.send(packet)
+        return self.receive()
+
+    def monitor(self, line):
+        self.send("qRcmd," + line.encode().hex())
+        text = b""
+        while True:
+            reply = self.receive()
+            if reply == "OK":
+                return text.decode()
+            digits = re.sub(r"(.)\*(.)", lambda m: m[1] * (ord(m[2]) - 28), reply[1:])
+            text += bytes.fromhex(digits)
+
+    def close(self):
+        self.send("k")
+        self.process.wait()
+
+
+def timed(work):
+    start = time.monotonic()
+    result = work()
+    return (time.monotonic() - start) * 1000, result
+
+
+def figures(name, times):
+    times = sorted(times)
+    at = lambda part: times[min(len(times) - 1, int(len(times) * part))]
+    print(f"{name}: p50 {at(0.5):.2f} ms, p99 {at(0.99):.2f} ms, worst {times[-1]:.2f} ms ({len(times)})")
+
+
+def main():
+    emulator, recording, forward_ns = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    choice = random.Random(1)
+
+    first = []
+    for part in (5, 25, 50, 75, 95):
+        gdb = Gdb(emulator, recording)
+        first.append(timed(lambda: (gdb.monitor(f"seek {part}%"), gdb.ask("bs")))[0])
+        gdb.close()
+    figures("first seek and reverse-stepi of a fresh process, anywhere", first)
+
+    gdb = Gdb(emulator, recording)
+    end = int(re.search(r" of (\d+)", gdb.monitor("where"))[1])
+    print(f"recording: {end} instructions")
+    seeks, firsts, backs = [], [], []
+    for _ in range(40):
+        target = choice.randrange(end)
+        seeks.append(timed(lambda: gdb.monitor(f"seek {target}"))[0])
+        firsts.append(timed(lambda: gdb.ask("bs"))[0])
+        backs += [timed(lambda: gdb.ask("bs"))[0] for _ in range(100)]
+    figures("seek to anywhere", seeks)
+    figures("seek to anywhere, second half of them", seeks[20:])
+    figures("first reverse-stepi there", firsts)
+    figures("reverse-stepi, warm", backs)
+
+    forward_ms = forward_ns / 1e6
+    for name, insert, remove in [
+        ("a breakpoint that is never met", "Z0,2,2", "z0,2,2"),
+        ("a watchpoint that nothing can skip", "Z3,ffffffff80000000,8", "z3,ffffffff80000000,8"),
+    ]:
+        gdb.monitor("seek end")
+        if gdb.ask(insert) != "OK":
+            print(f"{name}: refused")
+            continue
+        taken, reply = timed(lambda: gdb.ask("bc"))
+        gdb.ask(remove)
+        ratio = taken / forward_ms
+        print(f"reverse-continue over everything, {name}: {taken:.0f} ms = {ratio:.2f} forward ({reply})")
+
+    gdb.monitor("seek 0")
+    interrupts = []
+    for part in range(10):
+        gdb.monitor(f"seek {part * 9}%")
+        gdb.send("vCont;c" if part % 2 else "bc")
+        time.sleep(0.2)
+        interrupts.append(timed(lambda: (gdb.socket.sendall(b"\x03"), gdb.receive()))[0])
+    figures("Ctrl-C", interrupts)
+    gdb.close()
+
+
+main()

@@ -1,0 +1,322 @@
+//! Reverse watchpoints against a brute-force log of every write: by the processor (overlapping,
+//! unaligned, across pages, of equal values, conditional, atomic) and by somebody beside it; and loops
+//! with a million hits. WRITES_LONG=1 is the long form.
+
+use std::{collections::VecDeque, ops::Range, path::PathBuf};
+
+use emulator::{
+    clock::Position,
+    debug::{
+        Access, Breakpoint, BreakpointKind, Digest, Engine, Motion, Reason, Watchpoint,
+        machine::MachineSubject,
+    },
+    digest::PageTree,
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    machine::{Machine, Stop, board, board::Config},
+    timeline::{NamedDigest, Opened, Replayer, Tuning},
+};
+
+use super::{
+    oracle::access::{access, length},
+    recording::{at_steps, record_behind, subject},
+};
+
+/// Where the program's data are.
+const DATA: u64 = 0x8000_2000;
+
+/// The program, at 0x8000_0000. `lui s1` in front of `long` sets the rounds of the long loop.
+const PROGRAM: [u32; 27] = [
+    0x0000_2417, //        auipc s0, 2
+    0x0280_0493, //        li s1, 40
+    0x0000_0313, //        li t1, 0
+    0x0013_0313, // round: addi t1, t1, 1
+    0x0064_3023, //        sd t1, 0(s0)
+    0x0064_2223, //        sw t1, 4(s0)
+    0x0064_03a3, //        sb t1, 7(s0)
+    0x0064_12a3, //        sh t1, 5(s0)      unaligned
+    0xfe64_3e23, //        sd t1, -4(s0)     across a page border
+    0x0004_3823, //        sd zero, 16(s0)   the same value each time
+    0x0064_33af, //        amoadd.d t2, t1, (s0)
+    0x0184_0e13, //        addi t3, s0, 24
+    0x100e_2eaf, //        lr.w t4, (t3)
+    0x186e_2f2f, //        sc.w t5, t1, (t3)
+    0x0024_2e83, //        lw t4, 2(s0)
+    0x0264_2023, //        sw t1, 32(s0)
+    0xfff4_8493, //        addi s1, s1, -1
+    0xfc04_94e3, //        bnez s1, round
+    0x0000_54b7, //        lui s1, 5         0xf4 in the long form: a million
+    0x0494_0023, // long:  sb s1, 64(s0)
+    0xfff4_8493, //        addi s1, s1, -1
+    0xfe04_9ce3, //        bnez s1, long
+    0x0010_02b7, //        lui t0, 0x100
+    0x0000_5337, //        lui t1, 5
+    0x5553_0313, //        addi t1, t1, 0x555
+    0x0062_a023, //        sw t1, 0(t0)      power off
+    0x0000_006f, //        j .
+];
+
+const LONG_LOOP: u64 = 0x8000_004c;
+
+/// Writes memory beside the processor, as a device would: 3 bytes each 37 steps, two at a time.
+struct Meddler {
+    due: VecDeque<(u64, u64)>,
+}
+
+impl Meddler {
+    fn new() -> Self {
+        let at = |number: u64| {
+            let addr = DATA - 8 + number * 5 % 48;
+            [(50 + number * 37, addr), (50 + number * 37, addr + 1)]
+        };
+        Self { due: (0..12).flat_map(at).collect() }
+    }
+}
+
+impl Door for Meddler {
+    fn power_on(&mut self) -> PowerOn {
+        PowerOn { clock_base_ns: 0, seed: [1; 32] }
+    }
+
+    fn horizon(&mut self, now: Moment) -> u64 {
+        self.due.front().map_or(u64::MAX, |(steps, _)| (*steps).max(now.position.steps + 1))
+    }
+
+    fn take(&mut self, now: Moment) -> Reply {
+        match self.due.front() {
+            Some((steps, addr)) if *steps <= now.position.steps => {
+                let mut data = addr.to_le_bytes().to_vec();
+                data.extend([0xaa, 0, 0x55]);
+                self.due.pop_front();
+                Reply::Event(Event { kind: kind::WRITE_MEMORY.into(), target: "".into(), data })
+            }
+            _ => Reply::Nothing,
+        }
+    }
+
+    fn idle(&mut self, _: Moment, _: Option<u64>) -> Wake {
+        Wake::Leave
+    }
+
+    fn output(&mut self, _: Position, _: Output<'_>) {}
+}
+
+/// One access, with the positions in front of it and behind it.
+#[derive(Clone, Debug)]
+struct Logged {
+    before: Position,
+    after: Position,
+    range: Range<u64>,
+    write: bool,
+}
+
+struct Recorded {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    engine: Engine,
+    log: Vec<Logged>,
+    /// Position in front of the first round of the long loop.
+    long_loop: u64,
+    rounds: u64,
+}
+
+fn recorded() -> Recorded {
+    let long = std::env::var_os("WRITES_LONG").is_some();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, path) = (folder.path().join("program"), folder.path().join("recording"));
+    let mut words = PROGRAM;
+    let upper = if long { 0xf4 } else { 5 };
+    words[18] = upper << 12 | 0x4b7;
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    std::fs::write(&program, bytes).expect("a file");
+    let config = Config { memory_bytes: 16 << 20, bios: Some(program), ..Config::default() };
+    record_behind(Meddler::new(), &path, &config, at_steps(10_000_000));
+    let tuning = Tuning { engine: board::Engine::Auto, ..Tuning::default() };
+    let subject: MachineSubject = subject(&path, tuning);
+    let (log, long_loop) = brute_force(&path);
+    let engine = Engine::new(Box::new(subject), 8 << 20);
+    Recorded { _folder: folder, path, engine, log, long_loop, rounds: u64::from(upper) << 12 }
+}
+
+/// Goes through the recording position by position up to the long loop, and decodes every access.
+fn brute_force(path: &std::path::Path) -> (Vec<Logged>, u64) {
+    let tuning = Tuning { engine: board::Engine::Interpreter, ..Tuning::default() };
+    let Opened { recording, mut machine, .. } =
+        Opened::at_power_on(path, machines::BOARDS, tuning, ()).expect("it opens");
+    let mut replayer =
+        Replayer::new(&recording, machine.clock().step_ps, ()).expect("it can be replayed");
+    machine.power_on(&mut replayer);
+    let mut log = Vec::new();
+    loop {
+        let before = machine.position();
+        let pc = machine.harts()[0].inspect().pc();
+        if pc == LONG_LOOP {
+            return (log, before.steps);
+        }
+        let expected = next_access(&machine, pc);
+        let until = Position { sequence: before.sequence + 1, ..before };
+        match machine.run(&mut replayer, until) {
+            Stop::Until => {}
+            Stop::Left => {
+                drop(replayer.take_leave());
+                continue;
+            }
+            stop => panic!("{stop:?} at {before:?}"),
+        }
+        let after = machine.position();
+        if after.steps == before.steps {
+            // An event: the meddler writes 3 bytes; which, only its own list knows.
+            let index = log.iter().filter(|known: &&Logged| known.after.sequence > 0).count();
+            let (_, addr) = Meddler::new().due[index];
+            log.push(Logged { before, after, range: addr..addr + 3, write: true });
+            continue;
+        }
+        assert_eq!(after.steps, before.steps + 1, "one step at a time");
+        for (range, write) in expected {
+            log.push(Logged { before, after, range, write });
+        }
+    }
+}
+
+/// The accesses of the instruction at `pc`. Every conditional store of the program succeeds.
+fn next_access(machine: &Machine, pc: u64) -> Vec<(Range<u64>, bool)> {
+    let mut word = [0; 4];
+    if machine.memory().read(pc, &mut word).is_err() {
+        return Vec::new();
+    }
+    let hart = machine.harts()[0].inspect();
+    let x: Vec<u64> = (0..32)
+        .map(|number| hart.read_register(number, machine.clock()).unwrap_or_default())
+        .map(|value| u64::try_from(value).expect("64 bits"))
+        .collect();
+    let word = u32::from_le_bytes(word);
+    assert_eq!(length(word), 4, "the program has no short instructions");
+    let Some(found) = access(word, &x) else { return Vec::new() };
+    let range = found.addr..found.addr + found.bytes;
+    [(found.read, false), (found.write, true)]
+        .into_iter()
+        .filter_map(|(is, write)| is.then(|| (range.clone(), write)))
+        .collect()
+}
+
+/// splitmix64: a failure names its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) % bound
+    }
+}
+
+fn is_hit(known: &Logged, watchpoint: &Watchpoint) -> bool {
+    let end = watchpoint.addr + watchpoint.bytes;
+    let kind = if known.write { watchpoint.access.writes() } else { watchpoint.access.reads() };
+    kind && known.range.start < end && watchpoint.addr < known.range.end
+}
+
+#[test]
+fn every_write_is_found_in_both_directions_whoever_made_it() {
+    let Recorded { mut engine, log, long_loop, .. } = recorded();
+    let kinds = [Access::Write, Access::Write, Access::Read, Access::Any];
+    for seed in 0..400 {
+        let mut random = Random(seed);
+        let kind = kinds[usize::try_from(random.below(4)).expect("small")];
+        let watchpoint = Watchpoint {
+            addr: DATA - 8 + random.below(56),
+            bytes: 1 + random.below(12),
+            access: kind,
+            hart: None,
+        };
+        let start = at_steps(random.below(long_loop));
+        engine.resume(Motion::Seek(start)).expect("it is inside");
+        let here = engine.position();
+        engine.clear_stops();
+        engine.add_watchpoint(watchpoint);
+        let back = random.below(3) > 0;
+        let motion = if back { Motion::ReverseContinue } else { Motion::Continue };
+        let stop = engine.resume(motion).expect("it moves");
+        let mut hits = log.iter().filter(|known| is_hit(known, &watchpoint));
+        let expected = if back {
+            hits.rfind(|known| known.after <= here).map(|known| known.before)
+        } else {
+            hits.find(|known| known.before >= here).map(|known| known.after)
+        };
+        let found = matches!(stop.reason, Reason::Watchpoint { .. }).then(|| engine.position());
+        assert_eq!(found, expected, "seed {seed}: {watchpoint:?} from {here:?}, back: {back}");
+    }
+}
+
+#[test]
+fn a_loop_with_a_million_hits_gives_its_last_one_and_false_conditions_none() {
+    let Recorded { mut engine, long_loop, rounds, .. } = recorded();
+    let watchpoint = Watchpoint { addr: DATA + 64, bytes: 1, access: Access::Write, hart: Some(0) };
+    engine.resume(Motion::Continue).expect("to the end");
+    engine.add_watchpoint(watchpoint);
+    for round in (rounds - 3..rounds).rev() {
+        engine.resume(Motion::ReverseContinue).expect("it moves");
+        assert_eq!(engine.position().steps, long_loop + 3 * round, "in front of the write");
+    }
+    engine.clear_stops();
+    let condition = engine.parse_expression("s1 == 4").expect("it is one");
+    let breakpoint = |condition| Breakpoint {
+        addr: LONG_LOOP,
+        kind: BreakpointKind::Monitor,
+        condition: Some(condition),
+    };
+    engine.add_breakpoint(breakpoint(condition));
+    engine.resume(Motion::ReverseContinue).expect("it moves");
+    assert_eq!(engine.position().steps, long_loop + 3 * (rounds - 4), "the round with s1 = 4");
+    let never = engine.parse_expression("s1 == 0 && [0x80002040]:1 == 77").expect("it is one");
+    engine.add_breakpoint(breakpoint(never));
+    let stop = engine.resume(Motion::ReverseContinue).expect("it moves");
+    assert_eq!((stop.reason, engine.position()), (Reason::Begin, Position::default()));
+    let stop = engine.resume(Motion::Continue).expect("it moves");
+    assert_eq!(stop.reason, Reason::PowerOff { code: 0 });
+}
+
+/// Digests of a machine that goes forward only, each `apart` steps.
+fn fresh_digests(path: &std::path::Path, apart: u64, end: u64) -> Vec<(Position, Digest)> {
+    let tuning = Tuning { engine: board::Engine::Interpreter, ..Tuning::default() };
+    let Opened { recording, mut machine, .. } =
+        Opened::at_power_on(path, machines::BOARDS, tuning, ()).expect("it opens");
+    let mut replayer =
+        Replayer::new(&recording, machine.clock().step_ps, ()).expect("it can be replayed");
+    machine.power_on(&mut replayer);
+    let mut digests = Vec::new();
+    for steps in (0..end).step_by(usize::try_from(apart).expect("small")) {
+        while machine.position() < at_steps(steps) {
+            match machine.run(&mut replayer, at_steps(steps)) {
+                Stop::Until => {}
+                Stop::Left => drop(replayer.take_leave()),
+                stop => panic!("{stop:?} at {:?}", machine.position()),
+            }
+        }
+        let mut tree = PageTree::new(machine.memory().page_count());
+        for page in 0..machine.memory().page_count() {
+            tree.set(page, &machine.memory().copy_page(page));
+        }
+        let state = NamedDigest::whole_of(&machine).expect("it can be hashed");
+        digests.push((machine.position(), Digest { state, ram: tree.root() }));
+    }
+    digests
+}
+
+#[test]
+fn the_state_after_any_way_back_is_that_of_a_replay_that_only_went_forward() {
+    let Recorded { mut engine, long_loop, path, .. } = recorded();
+    let digests = fresh_digests(&path, 29, long_loop);
+    engine.resume(Motion::Continue).expect("to the end");
+    for (number, (position, digest)) in digests.iter().enumerate().rev() {
+        // By a seek, or by steps back behind one.
+        let steps = position.steps + number as u64 % 4;
+        engine.resume(Motion::Seek(at_steps(steps))).expect("it is inside");
+        while engine.position().steps > position.steps {
+            engine.resume(Motion::ReverseStep { hart: 0 }).expect("it moves");
+        }
+        assert_eq!(engine.position(), *position);
+        let found = engine.subject_mut().digest().expect("it can be hashed");
+        assert_eq!(found, *digest, "{position:?}");
+    }
+}
