@@ -25,6 +25,7 @@ use emulator::{
 };
 
 /// A host on which nobody types, as fast as it can.
+#[derive(Default)]
 struct Quiet {
     events: Vec<Event>,
 }
@@ -162,11 +163,10 @@ fn a_live_machine_stops_at_breakpoints_and_watchpoints_and_shows_its_state() {
             "= 0x8000000000000007",
             "= 0x1234",
             "= 77",
-            "Thread 1.1 (hart 0, ",
-            // GDB shows what a monitor command prints on standard error.
             "position ",
             ", live",
             "* hart 0",
+            "Thread 1.1 (hart 0, ",
         ],
     );
     assert_eq!(ending, Ending::Detached, "{text}");

@@ -8,7 +8,7 @@ use emulator::{
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
     journal::{Reader, Writer},
     machine::{
-        Stop,
+        Machine, Stop,
         board::{self, Config},
     },
     timeline::{
@@ -79,12 +79,7 @@ pub(crate) fn record_behind(
     config: &Config,
     until: Position,
 ) -> Position {
-    let (board, version) = board::find(machines::BOARDS, "riscv64-virt").expect("the board");
-    let mut machine = board.build(version, config).expect("it can be built").machine;
-    let every = DigestSteps::default();
-    let writer = Writer::create(path, &describe(&machine, config, every)).expect("a file");
-    let mut recorder = Recorder::new(door, writer, every.transcript, every.state);
-    machine.power_on(&mut recorder);
+    let (mut machine, recorder) = recorder(path, config, door);
     let mut session = RecordSession::new(&machine, recorder);
     session.take_checkpoints(None);
     let stop = session.run(&mut machine, until).expect("the recording is written");
@@ -105,5 +100,16 @@ pub(crate) fn subject(path: &Path, tuning: Tuning) -> MachineSubject {
     let mut replayer =
         Replayer::new(&recording, machine.clock().step_ps, ()).expect("it can be replayed");
     machine.power_on(&mut replayer);
-    MachineSubject::replay(machine, recording, replayer, None).expect("it can be debugged")
+    MachineSubject::replay(machine, recording, replayer).expect("it can be debugged")
+}
+
+/// A machine that was switched on behind a recorder.
+pub(crate) fn recorder<D: Door>(path: &Path, config: &Config, door: D) -> (Machine, Recorder<D>) {
+    let (board, version) = board::find(machines::BOARDS, "riscv64-virt").expect("the board");
+    let mut machine = board.build(version, config).expect("it can be built").machine;
+    let every = DigestSteps::default();
+    let writer = Writer::create(path, &describe(&machine, config, every)).expect("a file");
+    let mut recorder = Recorder::new(door, writer, every.transcript, every.state);
+    machine.power_on(&mut recorder);
+    (machine, recorder)
 }

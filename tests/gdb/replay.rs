@@ -4,13 +4,13 @@
 use std::{path::PathBuf, process::Command};
 
 use emulator::{
-    debug::{Engine, gdb::Ending, monitor::Session},
+    debug::{Engine, gdb::Ending, machine::MachineSubject, monitor::Session},
     machine::board::{self, Config},
-    timeline::Tuning,
+    timeline::{RecordSession, Tuning},
 };
 
-use super::recording::{at_steps, record, subject};
-use crate::{SYMBOLS, assert_in_order, gdb};
+use super::recording::{at_steps, record, recorder, subject};
+use crate::{Quiet, SYMBOLS, assert_in_order, gdb};
 
 fn demo(cpus: u32) -> Config {
     Config { cpus, memory_bytes: 16 << 20, ..Config::default() }
@@ -40,8 +40,8 @@ fn the_bug_of_the_demo_guest_is_found_by_going_backwards() {
         &[
             "continue",
             "print ledger.accounts[0] > 10000000",
-            // Back over all that came behind the wild store, to the step in front of it.
-            "watch ledger.accounts[0]",
+            // Back over all that came behind the first wild store, to the step in front of it.
+            "watch ledger.accounts[0] if ledger.accounts[0] <= 8000",
             "reverse-continue",
             "backtrace 1",
             "print sample_at",
@@ -50,7 +50,7 @@ fn the_bug_of_the_demo_guest_is_found_by_going_backwards() {
             "print ledger.accounts[0] > 10000000",
             "reverse-stepi",
             "print ledger.accounts[0] > 10000000",
-            "monitor last-write &ledger",
+            "eval \"monitor last-write 0x%lx\", &ledger.accounts[0]",
             "detach",
         ],
     );
@@ -225,10 +225,10 @@ fn the_monitor_knows_the_past_and_the_places() {
         ],
     );
     let expected = [
-        "position 500000 of ",
+        "position 500000 (idle ",
         "mark:half is 500000",
         "divisor: ",
-        "Breakpoint 1, show_date",
+        "Breakpoint 1, ",
         "position ",
         "hart0\n",
         "  - ",
@@ -242,7 +242,7 @@ fn the_monitor_knows_the_past_and_the_places() {
         "= 3\n",
         "checkpoint at ",
         "  ram ",
-        "position 1000000 of 1000000",
+        "position 1000000 (idle ",
         "error: ",
     ];
     assert_in_order(&text, &expected);
@@ -318,4 +318,50 @@ fn gdb_starts_the_emulator_itself_and_the_binary_serves_one_gdb_after_the_other(
     let text = run(&[&connect, "print $pc == (long)main", "info breakpoints", "kill"]);
     assert_in_order(&text, &["= 1", "No breakpoints"]);
     assert!(server.wait().expect("it ends").success(), "killed by GDB, it ends in good order");
+}
+
+#[test]
+fn what_gdb_writes_into_a_recorded_run_is_part_of_the_recording() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("demo.rec");
+    let config = demo(1);
+    let (machine, recorder) = recorder(&path, &config, Quiet::default());
+    let door = RecordSession::new(&machine, recorder);
+    let live = MachineSubject::live(machine, config, Box::new(door));
+    let mut session = Session::new(Engine::new(Box::new(live), 0));
+    let (text, _) = gdb(
+        &mut session,
+        &[
+            "stepi 20",
+            "set var $a1 = 0x1234",
+            "set var *(int*)0x80003000 = 77",
+            "stepi 5",
+            "monitor mark written",
+            "stepi 100",
+            "monitor digest",
+            "detach",
+        ],
+    );
+    let digest = text.split_once("  state ").expect("a digest").1.lines().next().expect("a line");
+    let operator = session.engine.subject_mut().operator().expect("it is live");
+    operator.close("quit").expect("the recording is finished");
+
+    let subject = subject(&path, Tuning::default());
+    let mut session = Session::new(Engine::new(Box::new(subject), 64 << 20));
+    let (text, _) = gdb(
+        &mut session,
+        &[
+            "monitor seek mark:written",
+            "maintenance flush register-cache",
+            "print/x $a1",
+            "print *(int*)0x80003000",
+            "monitor last-write 0x80003000 4",
+            "set var $a1 = 5",
+            "monitor seek 125",
+            "monitor digest",
+            "detach",
+        ],
+    );
+    let change = "00 00 00 00 -> 4d 00 00 00";
+    assert_in_order(&text, &["= 0x1234", "= 77", "20 ", change, "Could not write", digest]);
 }

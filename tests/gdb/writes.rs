@@ -110,7 +110,7 @@ struct Logged {
 }
 
 struct Recorded {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     path: PathBuf,
     engine: Engine,
     log: Vec<Logged>,
@@ -134,7 +134,7 @@ fn recorded() -> Recorded {
     let subject: MachineSubject = subject(&path, tuning);
     let (log, long_loop) = brute_force(&path);
     let engine = Engine::new(Box::new(subject), 8 << 20);
-    Recorded { _folder: folder, path, engine, log, long_loop, rounds: u64::from(upper) << 12 }
+    Recorded { folder, path, engine, log, long_loop, rounds: u64::from(upper) << 12 }
 }
 
 /// Goes through the recording position by position up to the long loop, and decodes every access.
@@ -194,7 +194,8 @@ fn next_access(machine: &Machine, pc: u64) -> Vec<(Range<u64>, bool)> {
     let range = found.addr..found.addr + found.bytes;
     [(found.read, false), (found.write, true)]
         .into_iter()
-        .filter_map(|(is, write)| is.then(|| (range.clone(), write)))
+        .filter(|(is, _)| *is)
+        .map(|(_, write)| (range.clone(), write))
         .collect()
 }
 
@@ -218,7 +219,7 @@ fn is_hit(known: &Logged, watchpoint: &Watchpoint) -> bool {
 
 #[test]
 fn every_write_is_found_in_both_directions_whoever_made_it() {
-    let Recorded { mut engine, log, long_loop, .. } = recorded();
+    let Recorded { folder: _folder, mut engine, log, long_loop, .. } = recorded();
     let kinds = [Access::Write, Access::Write, Access::Read, Access::Any];
     for seed in 0..400 {
         let mut random = Random(seed);
@@ -250,7 +251,7 @@ fn every_write_is_found_in_both_directions_whoever_made_it() {
 
 #[test]
 fn a_loop_with_a_million_hits_gives_its_last_one_and_false_conditions_none() {
-    let Recorded { mut engine, long_loop, rounds, .. } = recorded();
+    let Recorded { folder: _folder, mut engine, long_loop, rounds, .. } = recorded();
     let watchpoint = Watchpoint { addr: DATA + 64, bytes: 1, access: Access::Write, hart: Some(0) };
     engine.resume(Motion::Continue).expect("to the end");
     engine.add_watchpoint(watchpoint);
@@ -305,7 +306,7 @@ fn fresh_digests(path: &std::path::Path, apart: u64, end: u64) -> Vec<(Position,
 
 #[test]
 fn the_state_after_any_way_back_is_that_of_a_replay_that_only_went_forward() {
-    let Recorded { mut engine, long_loop, path, .. } = recorded();
+    let Recorded { folder: _folder, mut engine, long_loop, path, .. } = recorded();
     let digests = fresh_digests(&path, 29, long_loop);
     engine.resume(Motion::Continue).expect("to the end");
     for (number, (position, digest)) in digests.iter().enumerate().rev() {

@@ -211,7 +211,7 @@ fn replay(file: &Path, boards: &[&dyn Board], tuning: Tuning) -> Result<MachineS
     let mut machine = timeline::build(&mut recording, boards, tuning)?;
     let mut replayer = Replayer::new(&recording, machine.clock().step_ps, ())?;
     machine.power_on(&mut replayer);
-    MachineSubject::replay(machine, recording, replayer, None).map_err(failed)
+    MachineSubject::replay(machine, recording, replayer).map_err(failed)
 }
 
 fn seek(session: &mut Session, at: &str) -> Result<(), CliError> {

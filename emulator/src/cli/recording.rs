@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Options of recording and replaying.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(id = "recording")]
 pub(super) struct Args {
     /// Write down what comes from outside, so that the run can be repeated exactly.

@@ -1,6 +1,10 @@
 //! `emulator` without a verb: runs a machine.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use super::{
     CliError, gdb,
@@ -12,7 +16,12 @@ use super::{
 use crate::{
     clock::Position,
     console::{Chosen, Desk, LiveDoor, Monitor, Pace},
-    debug::{Engine as DebugEngine, gdb::Endpoint, machine::MachineSubject, monitor::Session},
+    debug::{
+        Engine as DebugEngine,
+        gdb::Endpoint,
+        machine::{GoLive, MachineSubject},
+        monitor::Session,
+    },
     journal::Reader,
     machine::{
         Machine,
@@ -317,13 +326,31 @@ impl Args {
                 jit_threshold: self.jit_threshold,
                 ..Tuning::default()
             };
-            query::open(path, boards, tuning)?
+            let config = config_of(&mut Reader::open(path)?)
+                .map_err(|error| CliError::Usage(error.to_string()))?;
+            query::open(path, boards, tuning)?.with_go_live(config, self.opener(path, boards))
         } else {
             let Some(started) = self.start(boards, Monitor::Debugger)? else { return Ok(0) };
             started.subject
         };
         let checkpoint_bytes = subject.checkpoint_bytes(self.checkpoint_memory);
         gdb::run(subject, endpoint.clone(), checkpoint_bytes)
+    }
+
+    /// What opens the outside when the debugger leaves the recording `parent`.
+    fn opener(&self, parent: &Path, boards: &'static [&'static dyn Board]) -> GoLive {
+        let (recording, pace) = (self.recording.clone(), self.pace());
+        let chosen = Chosen { clock_base_s: self.rtc_base, seed: self.seed };
+        let parent = parent.to_owned();
+        Box::new(move |machine, child| {
+            let console = serial_of(machine, boards).map_err(|error| error.to_string())?;
+            let parent = Reader::open(&parent).map_err(|error| error.to_string())?;
+            let (door, _) = LiveDoor::open(console, pace, chosen, Monitor::Debugger)
+                .map_err(|error| error.to_string())?;
+            let mut args = recording;
+            args.record = child.map(Path::to_owned);
+            recording::go_live(&args, machine, &parent, door).map_err(|error| error.to_string())
+        })
     }
 
     fn live_door(&self, console: &str, monitor: Monitor<'_>) -> Result<(LiveDoor, Desk), CliError> {

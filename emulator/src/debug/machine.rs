@@ -7,6 +7,7 @@
 
 mod captures;
 mod gate;
+mod operator;
 mod pages;
 mod recorded;
 
@@ -23,7 +24,6 @@ use crate::{
     journal::{MARK, Reader},
     machine::{Machine, Stop, board::Config, report},
     memory::{Change, Changes, PAGE_BYTES},
-    snapshot::{self, Chain, LoadOptions, SaveOptions},
     timeline::{
         Attended, NamedDigest, PositionSpec, RecordSession, Replayer, ReplayerLeave, Target,
     },
@@ -173,7 +173,6 @@ impl MachineSubject {
         machine: Machine,
         recording: Reader,
         mut replayer: Replayer<()>,
-        go_live: Option<GoLive>,
     ) -> Result<Self, DebugError> {
         let paths = captures::paths(&machine);
         for hart in (0..machine.harts().len()).map(|number| format!("hart{number}")) {
@@ -195,8 +194,18 @@ impl MachineSubject {
         // Every step back seeks in them.
         replayer.hold(records.into());
         let recorded = RecordedStates::new(&recording);
-        let replay = Replay { recording, replayer, recorded, marks, another: None, go_live };
+        let replay = Replay { recording, replayer, recorded, marks, another: None, go_live: None };
         Ok(Self::new(machine, Outside::Replay(Box::new(replay))))
+    }
+
+    /// The same replay of a machine built from `config`, able to leave its recording.
+    #[must_use]
+    pub fn with_go_live(mut self, config: Config, open: GoLive) -> Self {
+        self.config = config;
+        if let Outside::Replay(replay) = &mut self.outside {
+            replay.go_live = Some(open);
+        }
+        self
     }
 
     /// The same, able to have more of its kind made.
@@ -603,52 +612,6 @@ impl Subject for MachineSubject {
         match self.outside {
             Outside::Live(_) => Some(self),
             Outside::Replay(_) | Outside::Closed(_) => None,
-        }
-    }
-}
-
-impl Operator for MachineSubject {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn reset(&mut self) -> Result<(), DebugError> {
-        self.operate(kind::RESET)
-    }
-
-    fn power_off(&mut self) -> Result<(), DebugError> {
-        self.operate(kind::POWER_OFF)
-    }
-
-    fn save(&mut self, file: &Path) -> Result<(), DebugError> {
-        let options = SaveOptions { base: None, compress: false };
-        snapshot::save_machine(&self.machine, &self.config, file, options).map_err(failed)
-    }
-
-    fn load(&mut self, file: &Path) -> Result<(), DebugError> {
-        if let Outside::Live(door) = &self.outside
-            && door.is_recording()
-        {
-            let why = "a recording cannot take in a snapshot: its replay would not have it";
-            return Err(DebugError::Usage(why.to_owned()));
-        }
-        let chain = Chain::open(file).map_err(failed)?;
-        let options = LoadOptions { verify: false };
-        snapshot::load_machine(&mut self.machine, &chain, options).map_err(failed)?;
-        self.rested();
-        Ok(())
-    }
-
-    fn rested(&mut self) {
-        if let Outside::Live(door) = &mut self.outside {
-            door.rested();
-        }
-    }
-
-    fn close(&mut self, how: &str) -> Result<(), DebugError> {
-        match std::mem::replace(&mut self.outside, Outside::Closed(Closed)) {
-            Outside::Live(door) => door.close(&self.machine, how).map_err(DebugError::Subject),
-            Outside::Replay(_) | Outside::Closed(_) => Ok(()),
         }
     }
 }

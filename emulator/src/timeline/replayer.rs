@@ -322,9 +322,9 @@ impl<S: Sink> Replayer<S> {
     }
 
     /// The next recorded position and what stands there; the end counts as one.
-    fn next(&mut self) -> Option<(Position, String)> {
+    fn next(&mut self) -> Option<(Position, Arc<str>)> {
         match self.records.peek() {
-            Some(Ok(record)) => Some((record.position, record.kind.to_string())),
+            Some(Ok(record)) => Some((record.position, Arc::clone(&record.kind))),
             Some(Err(_)) | None => None,
         }
     }
@@ -455,6 +455,7 @@ impl<S: Sink> Door for Replayer<S> {
             if position < now.position && self.strict {
                 let equal_up_to = self.equal_up_to;
                 let now = now.position;
+                let what = what.to_string();
                 self.diverge(Divergence::RanPast { now, recorded: position, what, equal_up_to });
                 return Reply::Leave;
             }
@@ -466,7 +467,7 @@ impl<S: Sink> Door for Replayer<S> {
 
     fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake {
         let here = now.position;
-        let (next, what) = self.next().unwrap_or((self.end, "the end".to_owned()));
+        let (next, what) = self.next().unwrap_or((self.end, "the end".into()));
         let mut stop_idle_ns = (next.steps == here.steps && next.idle_ns > here.idle_ns)
             .then(|| next.idle_ns - here.idle_ns);
         let limit_idle_ns = match self.limit {
@@ -488,7 +489,7 @@ impl<S: Sink> Door for Replayer<S> {
                 self.diverge(Divergence::WaitsForEver {
                     now: here,
                     recorded: next,
-                    what,
+                    what: what.to_string(),
                     equal_up_to,
                 });
                 Wake::Leave

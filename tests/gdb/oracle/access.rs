@@ -9,6 +9,8 @@ pub(crate) struct Access {
     pub(crate) bytes: u64,
     pub(crate) read: bool,
     pub(crate) write: bool,
+    /// Whether it may do nothing at all.
+    pub(crate) conditional: bool,
 }
 
 fn bits(word: u32, high: u32, low: u32) -> u32 {
@@ -25,7 +27,7 @@ pub(crate) fn length(word: u32) -> u64 {
 }
 
 /// What the instruction accesses when it completes, with these integer registers before it. A
-/// conditional store counts as one that writes.
+/// conditional store that succeeds has compared the memory before, which counts as a read.
 pub(crate) fn access(word: u32, x: &[u64]) -> Option<Access> {
     if length(word) == 4 { wide(word, x) } else { compressed(word & 0xffff, x) }
 }
@@ -43,12 +45,12 @@ fn wide(word: u32, x: &[u64]) -> Option<Access> {
         0x27 if (2..4).contains(&size) => (store, 1 << size, false, true),
         0x2f if (2..4).contains(&size) => match bits(word, 31, 27) {
             2 => (0, 1 << size, true, false),
-            3 => (0, 1 << size, false, true),
             _ => (0, 1 << size, true, true),
         },
         _ => return None,
     };
-    Some(Access { addr: base.wrapping_add(offset), bytes, read, write })
+    let conditional = word & 0x7f == 0x2f && bits(word, 31, 27) == 3;
+    Some(Access { addr: base.wrapping_add(offset), bytes, read, write, conditional })
 }
 
 fn compressed(word: u32, x: &[u64]) -> Option<Access> {
@@ -74,7 +76,8 @@ fn compressed(word: u32, x: &[u64]) -> Option<Access> {
     };
     let bytes = if function & 3 == 2 { 4 } else { 8 };
     let write = function >= 5;
-    Some(Access { addr: base.wrapping_add(u64::from(offset)), bytes, read: !write, write })
+    let addr = base.wrapping_add(u64::from(offset));
+    Some(Access { addr, bytes, read: !write, write, conditional: false })
 }
 
 #[test]

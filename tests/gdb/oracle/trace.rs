@@ -203,12 +203,11 @@ impl Tracer {
             && self.hart().pc() == next_pc
         {
             let told = written.iter().any(|(addr, _)| *addr == physical);
-            let conditional = found.write && !found.read;
-            assert!(!found.write || told || conditional, "a store at step {step} was not told");
+            assert!(!found.write || told || found.conditional, "nobody was told of step {step}");
             virtual_addr = found.addr;
             // What the page tables got beside it is no change of this memory.
             changed = content(self, physical, found.bytes) != before;
-            if found.read {
+            if found.read && (told || !found.conditional) {
                 let kind = READ | found.bytes << 8;
                 self.columns.accesses.extend([step, kind, physical, found.addr]);
             }

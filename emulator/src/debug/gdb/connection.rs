@@ -468,6 +468,9 @@ impl Heart {
     }
 }
 
+/// GDB's interrupt, sent between packets.
+const INTERRUPT: u8 = 3;
+
 /// The reading thread.
 struct Ear {
     running: Arc<AtomicBool>,
@@ -476,29 +479,40 @@ struct Ear {
 }
 
 impl Ear {
-    fn listen(self, mut from: impl Read) {
+    fn listen(self, from: impl Read) {
+        let Self { running, attention, sender } = self;
+        let raise = || {
+            if running.load(Ordering::SeqCst) {
+                attention.store(true, Ordering::SeqCst);
+            }
+        };
+        Self::pass_on(from, &sender, &raise);
+        drop(sender);
+        raise();
+    }
+
+    fn pass_on(mut from: impl Read, sender: &Sender<Vec<u8>>, raise: &dyn Fn()) {
         let mut buffer = [0; 4096];
+        let mut place = Place::Between;
         loop {
-            let count = match from.read(&mut buffer) {
+            let bytes = match from.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(count) => count,
+                Ok(count) => &buffer[..count],
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
-            if self.sender.send(buffer[..count].to_vec()).is_err() {
+            let mut interrupts = false;
+            for byte in bytes {
+                interrupts |= place == Place::Between && *byte == INTERRUPT;
+                place = place.behind(*byte);
+            }
+            if sender.send(bytes.to_vec()).is_err() {
                 break;
             }
-            self.raise();
-        }
-        drop(self.sender);
-        if self.running.load(Ordering::SeqCst) {
-            self.attention.store(true, Ordering::SeqCst);
-        }
-    }
-
-    fn raise(&self) {
-        if self.running.load(Ordering::SeqCst) {
-            self.attention.store(true, Ordering::SeqCst);
+            // A packet may start the machine before this line is reached; it interrupts nothing.
+            if interrupts {
+                raise();
+            }
         }
     }
 }
