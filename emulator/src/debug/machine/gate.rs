@@ -18,6 +18,9 @@ pub(super) struct Gate<'a> {
     door: &'a mut dyn Door,
     attention: &'a AtomicBool,
     passed: Passed,
+    /// Where a pass began that ends with its first transition, so that no two writes beside the
+    /// processors (events, devices) are taken for one.
+    split_from: Option<Position>,
 }
 
 /// What passed the gate.
@@ -25,6 +28,8 @@ pub(super) struct Gate<'a> {
 pub(super) struct Passed {
     /// Whether the machine was asked to leave because of the attention flag.
     pub(super) interrupted: bool,
+    /// Whether it was asked to leave only to be looked at.
+    pub(super) split: bool,
     /// Where the machine asked last, and where before that.
     last: Position,
     previous: Position,
@@ -42,8 +47,14 @@ impl Passed {
 }
 
 impl<'a> Gate<'a> {
-    pub(super) fn new(door: &'a mut dyn Door, attention: &'a AtomicBool, here: Position) -> Self {
-        Self { door, attention, passed: Passed { interrupted: false, last: here, previous: here } }
+    pub(super) fn new(
+        door: &'a mut dyn Door,
+        attention: &'a AtomicBool,
+        here: Position,
+        watching: bool,
+    ) -> Self {
+        let passed = Passed { interrupted: false, split: false, last: here, previous: here };
+        Self { door, attention, passed, split_from: watching.then_some(here) }
     }
 
     pub(super) fn passed(&self) -> Passed {
@@ -73,6 +84,10 @@ impl Door for Gate<'_> {
         if now.position != self.passed.last {
             self.passed.previous = self.passed.last;
             self.passed.last = now.position;
+        }
+        if self.split_from.is_some_and(|start| start != now.position) {
+            self.passed.split = true;
+            return Reply::Leave;
         }
         self.door.take(now)
     }
