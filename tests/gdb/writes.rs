@@ -13,7 +13,7 @@ use emulator::{
     digest::PageTree,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
     machine::{Machine, Stop, board, board::Config},
-    timeline::{NamedDigest, Opened, Replayer, Tuning},
+    timeline::{Opened, Replayer, StateDigest, Tuning},
 };
 
 use super::{
@@ -298,7 +298,7 @@ fn fresh_digests(path: &std::path::Path, apart: u64, end: u64) -> Vec<(Position,
         for page in 0..machine.memory().page_count() {
             tree.set(page, &machine.memory().copy_page(page));
         }
-        let state = NamedDigest::whole_of(&machine).expect("it can be hashed");
+        let state = StateDigest::whole_of(&machine).expect("it can be hashed");
         digests.push((machine.position(), Digest { state, ram: tree.root() }));
     }
     digests

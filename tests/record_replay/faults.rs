@@ -160,6 +160,10 @@ impl Instance for FaultyDevice {
         self.inner.stage_adopting(bytes, writer, table)
     }
 
+    fn stage_newest(&self, bytes: &[u8]) -> Result<Staged, LoadError> {
+        self.inner.stage_newest(bytes)
+    }
+
     fn swap(&mut self, staged: &mut Staged) -> Result<(), LoadError> {
         // What is not saved stays as it is.
         if self.fault.blank.is_some() { Ok(()) } else { self.inner.swap(staged) }

@@ -22,12 +22,10 @@ use std::{
 use crate::{
     clock::{Clock, Position},
     door::{Closed, Door, Event, kind},
-    journal::{MARK, Reader},
+    journal::{DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, MARK, Reader},
     machine::{Machine, Stop, board::Config, report},
     memory::{Change, Changes, PAGE_BYTES},
-    timeline::{
-        NamedDigest, PositionSpec, Replayer, ReplayerLeave, Target,
-    },
+    timeline::{PositionSpec, Replayer, ReplayerLeave, StateDigest, Target},
     vcpu::Inspect,
 };
 
@@ -104,7 +102,10 @@ impl MachineSubject {
                 let name = String::from_utf8_lossy(&record.data).into_owned();
                 marks.push(Mark { name, position: record.position });
             }
-            records.push(record);
+            // Digests of the state are for those who compare them.
+            if !matches!(&*record.kind, DIGEST_STATE | DIGEST_PARTS | DIGEST_RAM) {
+                records.push(record);
+            }
         }
         // Every step back seeks in them.
         replayer.hold(records.into());
@@ -514,7 +515,7 @@ impl Subject for MachineSubject {
     }
 
     fn digest(&mut self) -> Result<Digest, DebugError> {
-        let state = NamedDigest::whole_of(&self.machine).map_err(failed)?;
+        let state = StateDigest::whole_of(&self.machine).map_err(failed)?;
         Ok(Digest { state, ram: self.captures.ram_root(&self.machine) })
     }
 

@@ -11,7 +11,7 @@ use emulator::{
     digest::PageTree,
     machine::{Machine, Stop, board::Engine},
     memory::{Change, Changes, PAGE_BYTES},
-    timeline::{NamedDigest, Opened, Replayer, Tuning},
+    timeline::{Opened, Replayer, StateDigest, Tuning},
     vcpu::Inspect,
 };
 use machines::BOARDS;
@@ -127,7 +127,7 @@ impl Tracer {
     fn note(&mut self) {
         let x = self.general();
         let privilege = self.register("priv");
-        let state = NamedDigest::whole_of(&self.machine).expect("it can be saved");
+        let state = StateDigest::whole_of(&self.machine).expect("it can be saved");
         let low = self.tree.root().to_le_bytes();
         let ram = low[..8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let pc = self.hart().pc();
