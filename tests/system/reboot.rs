@@ -56,8 +56,7 @@ fn twenty_resets_by_the_operator_anywhere_give_twenty_equal_states() {
 
 #[test]
 fn linux_finds_sstc_and_the_empty_slots_and_its_reboot_leads_to_the_state_of_power_on() {
-    let config = Config { cpu: Some("rva22s64,sstc=on".into()), ..linux(2) };
-    let mut machine = machine(&config);
+    let mut machine = machine(&linux(2));
     let count =
         "insmod /lib/modules/virtio_mmio.ko && ls /sys/bus/platform/devices | grep -c virtio\r";
     let mut script = Script::new(&[
