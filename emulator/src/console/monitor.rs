@@ -10,10 +10,12 @@
 //! seen, and what an operator does to the machine is an event at its door.
 
 use std::{
+    convert::Infallible,
     io::{BufRead, BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
+    time::Duration,
 };
 
 use rustyline::{
@@ -26,6 +28,8 @@ use crate::debug::monitor::{COMMANDS, Session, execute};
 
 const PROMPT: &str = "(emulator) ";
 const GREETING: &str = "monitor; `help` lists the commands";
+/// How long the program's end waits for its last answer to be shown.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What is brought to the desk.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(super) struct Answer {
     text: String,
     /// Whether the dialogue on the console is over: the machine is to run, or never will again.
     ends: bool,
+    /// Goes when the answer has been shown.
+    unshown: Sender<Infallible>,
 }
 
 /// Where the thread that runs the machine serves the monitor.
@@ -98,7 +104,13 @@ impl Desk {
                 Request::Line { line, answer } => {
                     let text = execute(session, &line);
                     let is_cont = line.trim() == "cont" && session.running == Some(true);
-                    answer.send(Answer { text, ends: is_cont || session.is_over() }).ok();
+                    let (unshown, shown) = channel();
+                    let ends = is_cont || session.is_over();
+                    answer.send(Answer { text, ends, unshown }).ok();
+                    if session.quit || session.is_over() {
+                        // The program ends next, and whoever shows the answer with it.
+                        shown.recv_timeout(LAST_WORD).ok();
+                    }
                 }
             }
         }
@@ -172,6 +184,7 @@ fn converse(stream: UnixStream, outlet: &Outlet) {
         while from.read_line(&mut line)? > 0 {
             let Some(answer) = ask(outlet, std::mem::take(&mut line)) else { break };
             write!(to, "{}{PROMPT}", answer.text)?;
+            drop(answer.unshown);
         }
         Ok(())
     };
@@ -273,6 +286,7 @@ impl Dialogue {
             }
             let Some(answer) = ask(&self.outlet, line) else { return true };
             println_to_terminal(&answer.text);
+            drop(answer.unshown);
             if answer.ends {
                 return false;
             }
