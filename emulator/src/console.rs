@@ -53,7 +53,7 @@ const LEAD_NS: u64 = 2_000_000;
 const HOLD_STEPS: u64 = 1 << 28;
 
 /// How long the guest's first wait lets the host bring what is piped in.
-const FIRST_INPUT: Duration = Duration::from_millis(100);
+const FIRST_INPUT: Duration = Duration::from_secs(2);
 
 /// How long a wait may take while a debugger is attached.
 const LOOK: Duration = Duration::from_millis(20);
