@@ -141,7 +141,7 @@ pub trait Guest: Send + Sized + 'static {
     fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
 
     /// The same until `watch` says so of the pc of the next block, or something may have changed
-    /// the mode. [`SliceEnd::Budget`](crate::vcpu::SliceEnd::Budget) says to go on.
+    /// the mode. [`SliceEnd::Budget`] says to go on.
     fn interpret_until(
         &mut self,
         budget: u64,

@@ -41,7 +41,7 @@ pub fn save_machine(
 /// and puts it in place.
 ///
 /// # Errors
-/// As [`write`]; whatever stood at `path` is untouched then.
+/// As [`write()`]; whatever stood at `path` is untouched then.
 pub fn write_machine<'m>(
     machine: &'m Machine,
     config: &Config,
