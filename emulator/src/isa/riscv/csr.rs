@@ -265,8 +265,15 @@ pub fn write(state: &mut State, c: &Context, number: u16, value: u64) -> Effects
             write_status(state, value, &mut effects);
         }
         number::MSTATUS => write_status(state, value, &mut effects),
-        number::SIE => state.mie = state.mie & !state.mideleg | value & state.mideleg,
-        number::MIE => state.mie = value & interrupt::ALL,
+        // A timer's deadline counts while its interrupt is enabled.
+        number::SIE => {
+            state.mie = state.mie & !state.mideleg | value & state.mideleg;
+            effects.deadline = true;
+        }
+        number::MIE => {
+            state.mie = value & interrupt::ALL;
+            effects.deadline = true;
+        }
         number::SIP => {
             let writable = interrupt::SSI & state.mideleg;
             state.mip = state.mip & !writable | value & writable;
