@@ -44,6 +44,20 @@ fn time_and_its_timer_follow_the_time_base_that_the_guest_has_set() {
 }
 
 #[test]
+fn enabling_the_interrupt_of_a_timer_ends_the_slice_before_its_new_deadline() {
+    for (word, name) in [(0x3045_2073, "csrs mie, a0"), (0x1045_2073, "csrs sie, a0")] {
+        // addi a1, a1, 1 after it
+        let mut bench = Bench::with(&[word, 0x0015_8593, 0x0015_8593, 0x0015_8593]);
+        let state = &mut bench.hart.state;
+        (state.menvcfg, state.mideleg, state.stimecmp) = (1 << 63, 1 << 5, 9);
+        state.x[10] = 1 << 5;
+        assert_eq!(bench.hart.deadline_ns(&bench.clock), None, "{name}");
+        assert_eq!(bench.slice(3), Slice { steps: 1, end: SliceEnd::Attention }, "{name}");
+        assert_eq!(bench.hart.deadline_ns(&bench.clock), Some(900), "{name}");
+    }
+}
+
+#[test]
 fn a_store_to_rom_is_an_access_fault_and_changes_nothing() {
     const ROM: u64 = RAM + 0x2000;
     for (word, name, address) in [
