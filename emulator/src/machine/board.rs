@@ -88,6 +88,21 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The file from which [`Image`] `name` was read; empty when the board made it or found it
+    /// itself.
+    #[must_use]
+    pub fn file_of(&self, name: &str) -> String {
+        let files = [
+            ("firmware", &self.bios),
+            ("kernel", &self.kernel),
+            ("initrd", &self.initrd),
+            ("device tree", &self.dtb),
+        ];
+        let file = files.into_iter().find(|(role, _)| name.starts_with(role));
+        file.and_then(|(_, path)| path.as_ref())
+            .map_or_else(String::new, |path| path.display().to_string())
+    }
+
     /// A processor with the engine that was asked for.
     ///
     /// # Errors

@@ -139,20 +139,11 @@ pub fn config_of(chain: &Chain) -> Result<Config, SnapshotError> {
 
 /// The images of a machine, with the files they came from.
 pub(super) fn external_files(machine: &Machine, config: &Config) -> Vec<ExternalFile> {
-    let describe = |(image, digest): (&Image, &[u8; 32])| {
-        let file = match image.name.as_str() {
-            name if name.starts_with("firmware") => config.bios.as_ref(),
-            name if name.starts_with("kernel") => config.kernel.as_ref(),
-            name if name.starts_with("initrd") => config.initrd.as_ref(),
-            name if name.starts_with("device tree") => config.dtb.as_ref(),
-            _ => None,
-        };
-        ExternalFile {
-            role: image.name.clone(),
-            name: file.map_or_else(String::new, |path| path.display().to_string()),
-            length: image.bytes.len() as u64,
-            blake3: *digest,
-        }
+    let describe = |(image, digest): (&Image, &[u8; 32])| ExternalFile {
+        role: image.name.clone(),
+        name: config.file_of(&image.name),
+        length: image.bytes.len() as u64,
+        blake3: *digest,
     };
     machine.images().iter().zip(machine.image_digests()).map(describe).collect()
 }

@@ -62,18 +62,10 @@ impl Default for DigestSteps {
 }
 
 fn describe_image(image: &Image, config: &Config) -> RecordedImage {
-    let file = match image.name.as_str() {
-        name if name.starts_with("firmware") => config.bios.as_ref(),
-        name if name.starts_with("kernel") => config.kernel.as_ref(),
-        name if name.starts_with("initrd") => config.initrd.as_ref(),
-        name if name.starts_with("device tree") => config.dtb.as_ref(),
-        _ => None,
-    };
-    let file = file.map_or_else(String::new, |path| path.display().to_string());
     RecordedImage {
         addr: image.addr,
         seed_at: image.seed_at.map(|offset| offset as u64),
-        ..RecordedImage::of(&image.name, &file, &image.bytes)
+        ..RecordedImage::of(&image.name, &config.file_of(&image.name), &image.bytes)
     }
 }
 

@@ -97,10 +97,7 @@ impl<S: Sink> Opened<S> {
         tuning: Tuning,
         sink: S,
     ) -> Result<Self, OpenError> {
-        let mut recording = Reader::open(path)?;
-        let mut machine = build(&mut recording, boards, tuning)?;
-        let mut replayer = Replayer::new(&recording, machine.clock().step_ps, sink)?;
-        machine.power_on(&mut replayer);
+        let (recording, machine, replayer) = start(path, boards, tuning, sink)?;
         let session = ReplaySession::new(&machine, replayer);
         Ok(Self { recording, machine, session })
     }
@@ -116,13 +113,24 @@ impl<S: Sink> Opened<S> {
         number: usize,
         sink: S,
     ) -> Result<Self, OpenError> {
-        let mut recording = Reader::open(path)?;
-        let mut machine = build(&mut recording, boards, tuning)?;
-        let mut replayer = Replayer::new(&recording, machine.clock().step_ps, sink)?;
-        machine.power_on(&mut replayer);
+        let (mut recording, mut machine, mut replayer) = start(path, boards, tuning, sink)?;
         let position = checkpoint::restore(&mut machine, &mut recording, number)?;
         replayer.seek(&recording, position)?;
         let session = ReplaySession::new(&machine, replayer);
         Ok(Self { recording, machine, session })
     }
+}
+
+/// The recording at `path`, its machine just switched on, and what replays it.
+fn start<S: Sink>(
+    path: &Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+    sink: S,
+) -> Result<(Reader, Machine, Replayer<S>), OpenError> {
+    let mut recording = Reader::open(path)?;
+    let mut machine = build(&mut recording, boards, tuning)?;
+    let mut replayer = Replayer::new(&recording, machine.clock().step_ps, sink)?;
+    machine.power_on(&mut replayer);
+    Ok((recording, machine, replayer))
 }
