@@ -13,7 +13,7 @@ use std::{
 
 use emulator::{
     clock::Position,
-    door::{Door, Moment, Output, PowerOn, Reply, Wake},
+    door::{Door, Moment, Output, PowerOn, Wake},
     machine::{
         Machine,
         board::{self, Config},
@@ -34,14 +34,6 @@ struct Prompt {
 impl Door for Prompt {
     fn power_on(&mut self) -> PowerOn {
         PowerOn { clock_base_ns: 1_700_000_000_000_000_000, seed: [42; 32] }
-    }
-
-    fn horizon(&mut self, _: Moment) -> u64 {
-        u64::MAX
-    }
-
-    fn take(&mut self, _: Moment) -> Reply {
-        Reply::Nothing
     }
 
     fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {

@@ -13,14 +13,13 @@ use std::{
 };
 
 use emulator::{
-    clock::Position,
     debug::{
         Engine,
         gdb::{Ending, Endpoint, Listener, serve},
         machine::{Leaving, Live, MachineSubject},
         monitor::Session,
     },
-    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake},
+    door::{Door, Event, Moment, Reply},
     machine::{Machine, board},
 };
 
@@ -31,23 +30,9 @@ struct Quiet {
 }
 
 impl Door for Quiet {
-    fn power_on(&mut self) -> PowerOn {
-        PowerOn::default()
-    }
-
-    fn horizon(&mut self, _: Moment) -> u64 {
-        u64::MAX
-    }
-
     fn take(&mut self, _: Moment) -> Reply {
         self.events.pop().map_or(Reply::Nothing, Reply::Event)
     }
-
-    fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {
-        if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
-    }
-
-    fn output(&mut self, _: Position, _: Output<'_>) {}
 }
 
 impl Live for Quiet {

@@ -103,25 +103,35 @@ pub enum Wake {
     Leave,
 }
 
-/// The outside world as the machine sees it.
+/// The outside world as the machine sees it. A door says only what it has: one that says nothing
+/// leads nowhere, like [`Closed`].
 pub trait Door {
     /// Asked once, before the first step of a machine that is switched on (not of one that is
     /// restored).
-    fn power_on(&mut self) -> PowerOn;
+    fn power_on(&mut self) -> PowerOn {
+        PowerOn::default()
+    }
 
     /// Absolute steps at which the machine must ask [`Door::take`] again at the latest, greater
     /// than those of `now`; `u64::MAX` when it need not.
-    fn horizon(&mut self, now: Moment) -> u64;
+    fn horizon(&mut self, _now: Moment) -> u64 {
+        u64::MAX
+    }
 
-    /// What is due at `now`. Asked before every slice until it has nothing. A live door holds a machine back here that runs ahead of the host's clock.
-    fn take(&mut self, now: Moment) -> Reply;
+    /// What is due at `now`. Asked before every slice until it has nothing. A live door
+    /// holds a machine back here that runs ahead of the host's clock.
+    fn take(&mut self, _now: Moment) -> Reply {
+        Reply::Nothing
+    }
 
     /// Every hart waits at `now`; the machine's next deadline is at `deadline_ns` of virtual time,
     /// or there is none.
     ///
     /// A door that has nothing and sees no deadline must answer [`Wake::Leave`] or wait for its
     /// host: the machine never spins.
-    fn idle(&mut self, now: Moment, deadline_ns: Option<u64>) -> Wake;
+    fn idle(&mut self, _now: Moment, deadline_ns: Option<u64>) -> Wake {
+        if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
+    }
 
     /// From now on, a door that waits for its host in [`Door::idle`] comes back after this long at
     /// the latest, with [`Wake::After`] no time at all; `None` lets it wait as long as it likes. A door
@@ -129,29 +139,11 @@ pub trait Door {
     fn wait_at_most(&mut self, _: Option<Duration>) {}
 
     /// The guest has sent something out.
-    fn output(&mut self, now: Position, output: Output<'_>);
+    fn output(&mut self, _now: Position, _output: Output<'_>) {}
 }
 
 /// A door behind which there is nothing: the machine runs until it waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Closed;
 
-impl Door for Closed {
-    fn power_on(&mut self) -> PowerOn {
-        PowerOn::default()
-    }
-
-    fn horizon(&mut self, _: Moment) -> u64 {
-        u64::MAX
-    }
-
-    fn take(&mut self, _: Moment) -> Reply {
-        Reply::Nothing
-    }
-
-    fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {
-        if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
-    }
-
-    fn output(&mut self, _: Position, _: Output<'_>) {}
-}
+impl Door for Closed {}

@@ -5,7 +5,7 @@ use std::path::Path;
 use emulator::{
     clock::Position,
     debug::machine::MachineSubject,
-    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    door::{Door, Event, Moment, PowerOn, Reply, Wake, kind},
     journal::{Reader, Writer},
     machine::{
         Machine, Stop,
@@ -63,8 +63,6 @@ impl Door for Typist {
             (None, None) => Wake::Leave,
         }
     }
-
-    fn output(&mut self, _: Position, _: Output<'_>) {}
 }
 
 /// Records a machine into `path` until it is off or at `until`; `keys` are typed. Returns the end.

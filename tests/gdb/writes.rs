@@ -11,7 +11,7 @@ use emulator::{
         machine::MachineSubject,
     },
     digest::PageTree,
-    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    door::{Door, Event, Moment, PowerOn, Reply, Wake, kind},
     machine::{Machine, Stop, board, board::Config},
     timeline::{Opened, Replayer, StateDigest, Tuning},
 };
@@ -96,8 +96,6 @@ impl Door for Meddler {
     fn idle(&mut self, _: Moment, _: Option<u64>) -> Wake {
         Wake::Leave
     }
-
-    fn output(&mut self, _: Position, _: Output<'_>) {}
 }
 
 /// One access, with the positions in front of it and behind it.

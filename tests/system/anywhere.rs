@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use emulator::{
     clock::Position,
-    door::{Door, Moment, Output, PowerOn, Reply, Wake},
+    door::{Door, Moment, PowerOn, Wake},
     machine::{
         Machine,
         board::{Config, Engine},
@@ -82,19 +82,9 @@ impl Door for Nobody {
         PowerOn { clock_base_ns: 1_700_000_000_000_000_000, seed: [42; 32] }
     }
 
-    fn horizon(&mut self, _: Moment) -> u64 {
-        u64::MAX
-    }
-
-    fn take(&mut self, _: Moment) -> Reply {
-        Reply::Nothing
-    }
-
     fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {
         if deadline_ns.is_some() && !self.leaves_when_idle { Wake::Deadline } else { Wake::Leave }
     }
-
-    fn output(&mut self, _: Position, _: Output<'_>) {}
 }
 
 const ON: Nobody = Nobody { leaves_when_idle: false };

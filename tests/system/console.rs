@@ -2,7 +2,7 @@
 
 use emulator::{
     clock::Position,
-    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    door::{Door, Event, Moment, Output, PowerOn, Reply, kind},
     machine::{Machine, Stop},
 };
 
@@ -80,19 +80,11 @@ impl Door for Script {
         PowerOn { clock_base_ns: 1_700_000_000_000_000_000, seed: [42; 32] }
     }
 
-    fn horizon(&mut self, _: Moment) -> u64 {
-        u64::MAX
-    }
-
     fn take(&mut self, _: Moment) -> Reply {
         if self.leaves && self.is_done() {
             return Reply::Leave;
         }
         self.typing.take().map_or(Reply::Nothing, Reply::Event)
-    }
-
-    fn idle(&mut self, _: Moment, deadline_ns: Option<u64>) -> Wake {
-        if deadline_ns.is_some() { Wake::Deadline } else { Wake::Leave }
     }
 
     fn output(&mut self, _: Position, output: Output<'_>) {

@@ -211,8 +211,6 @@ impl Door for Storm {
             None => Wake::After { idle_ns: 1 + self.0.below(5_000) },
         }
     }
-
-    fn output(&mut self, _: Position, _: Output<'_>) {}
 }
 
 struct Recorded {
