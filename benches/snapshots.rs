@@ -107,7 +107,7 @@ fn main() {
     let mut machine = build(&config);
     let mut door = Prompt::default();
     machine.power_on(&mut door);
-    machine.run(&mut door, Position { steps: 10_000_000_000, idle_ns: 0, sequence: 0 });
+    machine.run(&mut door, Position::at_steps(10_000_000_000));
     assert!(door.said.contains(PROMPT), "no prompt: {}", door.said);
     println!("{:44} {:>9} {:>9} {:>9}", "Debian at its prompt, 512 MiB", "best", "median", "worst");
     report(

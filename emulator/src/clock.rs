@@ -28,6 +28,12 @@ pub struct Position {
 impl Position {
     /// Behind every position that a run can reach.
     pub const MAX: Self = Self { steps: u64::MAX, idle_ns: u64::MAX, sequence: u64::MAX };
+
+    /// The first position at `steps`: no idle time has passed there and nothing has happened.
+    #[must_use]
+    pub const fn at_steps(steps: u64) -> Self {
+        Self { steps, idle_ns: 0, sequence: 0 }
+    }
 }
 
 /// The virtual clock: what one step lasts and where the run stands.

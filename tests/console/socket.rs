@@ -121,8 +121,20 @@ fn a_state_that_is_saved_and_loaded_comes_back_whole() {
     machine.ask(&format!("savevm {}", again.display()));
     let difference = emulator().arg("diff").args([&file, &again]).output().expect("it runs");
     assert_eq!(difference.status.code(), Some(0), "{difference:?}");
+    let packed = folder.path().join("three.vms");
+    let (packed_name, base) = (packed.display(), again.display());
+    machine.ask(&format!("savevm --compress --base {base} {packed_name}"));
+    let info = emulator().arg("info").arg(&packed).output().expect("it runs");
+    let info = String::from_utf8_lossy(&info.stdout).into_owned();
+    assert!(info.contains("two.vms"), "it rests on its base:\n{info}");
+    let difference = emulator().arg("diff").args([&again, &packed]).output().expect("it runs");
+    assert_eq!(difference.status.code(), Some(0), "{difference:?}");
     for (line, complaint) in [
-        ("savevm", "error: usage: savevm FILE"),
+        ("savevm", "error: usage: savevm [--compress] [--base FILE] FILE"),
+        ("savevm --base", "error: usage: savevm "),
+        ("savevm --compress", "error: usage: savevm "),
+        ("savevm --fast x", "error: usage: savevm "),
+        ("savevm --base /nowhere/base x", "error: "),
         ("savevm /nowhere/file", "error: "),
         ("loadvm /nowhere/file", "error: "),
         ("seek 0", "error: this is a live run"),

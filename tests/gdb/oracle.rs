@@ -15,9 +15,12 @@ use std::{
     time::Duration,
 };
 
-use emulator::machine::board::{self, Config};
+use emulator::{
+    clock::Position,
+    machine::board::{self, Config},
+};
 
-use super::recording::{at_steps, record};
+use super::recording::record;
 
 /// Instructions in front of the stretch: firmware and the kernel's first steps.
 const BEGIN: u64 = 60_000_000;
@@ -89,7 +92,7 @@ fn every_stop_of_a_random_walk_in_gdb_equals_the_oracle() {
     let watchdog = Duration::from_secs(number("ORACLE_WATCHDOG", 60));
     let folder = tempfile::tempdir().expect("a folder");
     let recording = folder.path().join("boot.rec");
-    record(&recording, &linux(), "", at_steps(begin + steps + 1_000_000));
+    record(&recording, &linux(), "", Position::at_steps(begin + steps + 1_000_000));
     trace::write(&recording, begin, steps, folder.path());
 
     let socket = folder.path().join("gdb");

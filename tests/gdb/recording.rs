@@ -18,11 +18,6 @@ use emulator::{
     },
 };
 
-/// The first position with this many steps.
-pub(crate) fn at_steps(steps: u64) -> Position {
-    Position { steps, idle_ns: 0, sequence: 0 }
-}
-
 /// Types a text, a key each 5 ms of virtual time; the host's clock plays no part.
 struct Typist {
     keys: Vec<u8>,

@@ -4,12 +4,13 @@
 use std::{path::PathBuf, process::Command};
 
 use emulator::{
+    clock::Position,
     debug::{Engine, gdb::Ending, machine::MachineSubject, monitor::Session},
     machine::board::{self, Config},
     timeline::{RecordSession, Tuning},
 };
 
-use super::recording::{at_steps, record, recorder, subject};
+use super::recording::{record, recorder, subject};
 use crate::{Quiet, SYMBOLS, assert_in_order, gdb};
 
 fn demo(cpus: u32) -> Config {
@@ -26,7 +27,7 @@ struct Recorded {
 fn recorded(cpus: u32, keys: &str, steps: u64) -> Recorded {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("demo.rec");
-    record(&path, &demo(cpus), keys, at_steps(steps));
+    record(&path, &demo(cpus), keys, Position::at_steps(steps));
     let subject = subject(&path, Tuning { engine: board::Engine::Auto, ..Tuning::default() });
     let session = Session::new(Engine::new(Box::new(subject), 64 << 20));
     Recorded { _folder: folder, path, session }

@@ -18,7 +18,7 @@ use emulator::{
 
 use super::{
     oracle::access::{access, length},
-    recording::{at_steps, record_behind, subject},
+    recording::{record_behind, subject},
 };
 
 /// Where the program's data are.
@@ -127,7 +127,7 @@ fn recorded() -> Recorded {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     std::fs::write(&program, bytes).expect("a file");
     let config = Config { memory_bytes: 16 << 20, bios: Some(program), ..Config::default() };
-    record_behind(Meddler::new(), &path, &config, at_steps(10_000_000));
+    record_behind(Meddler::new(), &path, &config, Position::at_steps(10_000_000));
     let tuning = Tuning { engine: board::Engine::Auto, ..Tuning::default() };
     let subject: MachineSubject = subject(&path, tuning);
     let (log, long_loop) = brute_force(&path);
@@ -228,7 +228,7 @@ fn every_write_is_found_in_both_directions_whoever_made_it() {
             access: kind,
             hart: None,
         };
-        let start = at_steps(random.below(long_loop));
+        let start = Position::at_steps(random.below(long_loop));
         engine.resume(Motion::Seek(start)).expect("it is inside");
         let here = engine.position();
         engine.clear_stops();
@@ -285,8 +285,8 @@ fn fresh_digests(path: &std::path::Path, apart: u64, end: u64) -> Vec<(Position,
     machine.power_on(&mut replayer);
     let mut digests = Vec::new();
     for steps in (0..end).step_by(usize::try_from(apart).expect("small")) {
-        while machine.position() < at_steps(steps) {
-            match machine.run(&mut replayer, at_steps(steps)) {
+        while machine.position() < Position::at_steps(steps) {
+            match machine.run(&mut replayer, Position::at_steps(steps)) {
                 Stop::Until => {}
                 Stop::Left => drop(replayer.take_leave()),
                 stop => panic!("{stop:?} at {:?}", machine.position()),
@@ -310,7 +310,7 @@ fn the_state_after_any_way_back_is_that_of_a_replay_that_only_went_forward() {
     for (number, (position, digest)) in digests.iter().enumerate().rev() {
         // By a seek, or by steps back behind one.
         let steps = position.steps + number as u64 % 4;
-        engine.resume(Motion::Seek(at_steps(steps))).expect("it is inside");
+        engine.resume(Motion::Seek(Position::at_steps(steps))).expect("it is inside");
         while engine.position().steps > position.steps {
             engine.resume(Motion::ReverseStep { hart: 0 }).expect("it moves");
         }

@@ -58,7 +58,7 @@ pub(crate) fn program(name: &str, code: &[u32]) -> (Machine, Config) {
 /// Runs up to a number of steps, or to the prompt when the guest only waits.
 pub(crate) fn run(machine: &mut Machine, keys: &mut Keys, steps: u64) -> Stop {
     keys.limit_ns = AT_PROMPT;
-    machine.run(keys, Position { steps, idle_ns: 0, sequence: 0 })
+    machine.run(keys, Position::at_steps(steps))
 }
 
 /// A keyboard on which text is typed at a virtual time. It forgets what it typed when it is made

@@ -89,10 +89,6 @@ impl Door for Nobody {
 
 const ON: Nobody = Nobody { leaves_when_idle: false };
 
-fn at_steps(steps: u64) -> Position {
-    Position { steps, idle_ns: 0, sequence: 0 }
-}
-
 fn started(config: &Config) -> Machine {
     let mut machine = machine(config);
     machine.power_on(&mut { ON });
@@ -101,7 +97,7 @@ fn started(config: &Config) -> Machine {
 
 fn step(machine: &mut Machine) {
     let next = machine.position().steps + 1;
-    machine.run(&mut { ON }, at_steps(next));
+    machine.run(&mut { ON }, Position::at_steps(next));
 }
 
 /// Steps until `found`; false if it did not come.
@@ -146,7 +142,7 @@ fn go_to(machine: &mut Machine, kind: Kind, random: &mut Random) -> bool {
         Kind::Reserved => search(machine, is_before_store_conditional),
         Kind::Waiting => {
             let end = machine.position().steps + 40 * SEARCH_STEPS;
-            machine.run(&mut Nobody { leaves_when_idle: true }, at_steps(end));
+            machine.run(&mut Nobody { leaves_when_idle: true }, Position::at_steps(end));
             let waits = machine.harts().iter().all(|hart| hart.is_idle(machine.clock()));
             if waits && random.below(2) == 0 {
                 let Position { steps, idle_ns, .. } = machine.position();
@@ -166,7 +162,7 @@ fn positions(plan: Plan, cpus: u32) -> Vec<(Position, Kind)> {
     let mut machine = started(&config(cpus, Engine::Auto));
     let (mut picked, mut count) = (Vec::new(), BTreeMap::new());
     for (start, kind) in starts.into_iter().zip(plan.kinds.iter().cycle()) {
-        machine.run(&mut { ON }, at_steps(start));
+        machine.run(&mut { ON }, Position::at_steps(start));
         if go_to(&mut machine, *kind, &mut random) {
             *count.entry(*kind).or_insert(0_usize) += 1;
         }
@@ -204,7 +200,7 @@ enum Stop {
 
 fn goes_on_as_if_never_saved(plan: Plan, cpus: u32, engine: Engine) {
     let picked = positions(plan, cpus);
-    let end = |position: Position| at_steps(position.steps + plan.run);
+    let end = |position: Position| Position::at_steps(position.steps + plan.run);
     let mut stops = BTreeMap::new();
     for (number, (position, _)) in picked.iter().enumerate() {
         stops.insert((*position, number), Stop::Save(number));

@@ -95,7 +95,7 @@ impl Door for Script {
 
 /// Runs until the machine stops by itself or has gone `steps` steps from power-on.
 pub(crate) fn run(machine: &mut Machine, script: &mut Script, steps: u64) -> Stop {
-    let stop = machine.run(script, Position { steps, idle_ns: 0, sequence: 0 });
+    let stop = machine.run(script, Position::at_steps(steps));
     if !script.is_done() {
         let (text, _) = script.steps[script.next];
         let start = script.said.len().saturating_sub(3_000);

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     clock::{Clock, Position},
     machine::Machine,
+    snapshot::SaveOptions,
     vcpu::Inspect,
 };
 
@@ -310,7 +311,7 @@ pub trait Operator {
     ///
     /// # Errors
     /// [`DebugError::Subject`] when the host failed or a device cannot be saved.
-    fn save(&mut self, file: &Path) -> Result<(), DebugError>;
+    fn save(&mut self, file: &Path, options: SaveOptions<'_>) -> Result<(), DebugError>;
 
     /// Loads the state in a file.
     ///

@@ -226,7 +226,7 @@ fn at(steps: u64, idle_ns: u64, sequence: u64) -> Position {
     Position { steps, idle_ns, sequence }
 }
 
-const NEVER: Position = Position { steps: u64::MAX, idle_ns: 0, sequence: 0 };
+const NEVER: Position = Position::at_steps(u64::MAX);
 
 /// A machine whose harts follow `scripts`, with turns of 100 steps.
 fn machine(scripts: &[&[Act]]) -> (Machine, Log) {

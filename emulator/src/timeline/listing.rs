@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_ending_says_how_far_and_why() {
-        let last = Position { steps: 99, idle_ns: 0, sequence: 0 };
+        let last = Position::at_steps(99);
         let damaged = Ending::Damaged { offset: 7, damage: crate::journal::Damage::Truncated };
         assert_eq!(
             ending_in_words(damaged, last),

@@ -433,7 +433,7 @@ fn an_input_of_a_later_build_is_refused_by_name() {
 
 fn write_foreign(path: &Path) {
     let mut writer = Writer::create(path, &description()).unwrap();
-    let position = Position { steps: 5, idle_ns: 0, sequence: 0 };
+    let position = Position::at_steps(5);
     let foreign = crate::journal::Record {
         position,
         kind: "net.hologram".into(),

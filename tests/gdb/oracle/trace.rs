@@ -16,10 +16,7 @@ use emulator::{
 };
 use machines::BOARDS;
 
-use super::{
-    super::recording::at_steps,
-    access::{Access, access, length},
-};
+use super::access::{Access, access, length};
 
 /// Arrays of little-endian words, one file each.
 #[derive(Default)]
@@ -64,7 +61,7 @@ pub(super) fn write(recording: &Path, begin: u64, steps: u64, folder: &Path) {
     machine.power_on(&mut replayer);
     let tree = PageTree::new(machine.memory().page_count());
     let mut tracer = Tracer { machine, replayer, tree, columns: Columns::default() };
-    tracer.run_to(at_steps(begin));
+    tracer.run_to(Position::at_steps(begin));
     for page in 0..tracer.machine.memory().page_count() {
         let content = tracer.machine.memory().copy_page(page);
         tracer.tree.set(page, &content);
@@ -166,7 +163,7 @@ impl Tracer {
             tracer.machine.memory().read(addr, &mut content).is_ok().then_some(content)
         };
         let before = expected.and_then(|(found, addr, _)| content(self, addr, found.bytes));
-        self.run_to(at_steps(begin + step + 1));
+        self.run_to(Position::at_steps(begin + step + 1));
         let took_interrupt = ["m", "s"].iter().any(|level| {
             let is = |name: &str| self.register(&format!("{level}{name}"));
             is("cause") >> 63 == 1 && is("epc") == pc && self.hart().pc() == is("tvec") & !3

@@ -9,15 +9,10 @@ use crate::{
 
 use super::Engine;
 
-/// The first position with this many steps.
-pub(super) fn at_steps(steps: u64) -> Position {
-    Position { steps, idle_ns: 0, sequence: 0 }
-}
-
 impl Engine {
     /// Where forward motion ends: the end of the recording, or never.
     fn limit(&self) -> Position {
-        self.subject.extent().map_or(at_steps(u64::MAX), |extent| extent.end)
+        self.subject.extent().map_or(Position::at_steps(u64::MAX), |extent| extent.end)
     }
 
     /// Runs towards `until`; in replay it leaves checkpoints behind on a long way.
@@ -27,7 +22,7 @@ impl Engine {
         }
         loop {
             let here = self.position().steps;
-            let spaced = at_steps(here.saturating_add(self.checkpoints.spacing()));
+            let spaced = Position::at_steps(here.saturating_add(self.checkpoints.spacing()));
             let halt = self.subject.run(spaced.min(until), heed, &self.attention)?;
             if halt != Halt::Until || self.position() >= until {
                 return Ok(halt);
@@ -71,7 +66,7 @@ impl Engine {
 
     /// Takes the step in front of which a breakpoint stands.
     fn pass_over(&mut self, here: Position) -> Result<Option<Stop>, DebugError> {
-        let behind = at_steps(here.steps + 1);
+        let behind = Position::at_steps(here.steps + 1);
         match self.subject.run(behind, Heed::Nothing, &self.attention)? {
             Halt::Until => Ok(None),
             halt => self.judge(halt),
@@ -87,7 +82,7 @@ impl Engine {
             if here >= limit {
                 return Ok(self.stop(hart, Reason::End));
             }
-            let behind = at_steps(here.steps + 1).min(limit);
+            let behind = Position::at_steps(here.steps + 1).min(limit);
             let mut halt = self.subject.run(behind, Heed::Breakpoints, &self.attention)?;
             if let Halt::Breakpoint { hart: other } = halt
                 && (other == hart || self.reported == Some((self.position(), other)))

@@ -10,7 +10,6 @@ use crate::{
 
 use super::{
     Engine,
-    forward::at_steps,
     reverse::{Hit, Search},
 };
 
@@ -154,7 +153,7 @@ impl Engine {
         self.subject.set_time_limit(Some(ns));
         loop {
             let here = self.position();
-            let spaced = at_steps(here.steps.saturating_add(self.checkpoints.spacing()));
+            let spaced = Position::at_steps(here.steps.saturating_add(self.checkpoints.spacing()));
             let halt = self.subject.run(spaced.min(limit), Heed::Nothing, &self.attention)?;
             let now = self.position();
             let arrived = self.subject.clock().now_ns() >= ns || now >= limit || now == here;

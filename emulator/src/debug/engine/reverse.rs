@@ -14,7 +14,7 @@ use crate::{
     debug::{CaptureId, DebugError, Halt, Heed, Reason, Stop},
 };
 
-use super::{Engine, forward::at_steps};
+use super::Engine;
 
 /// Hits in one stretch after which the rest of it is halved.
 const DENSE: u32 = 256;
@@ -64,7 +64,7 @@ impl Engine {
         while self.position() < target {
             let steps = self.position().steps;
             let next = self.checkpoints.next_stop(steps, target.steps);
-            let until = next.map_or(target, at_steps);
+            let until = next.map_or(target, Position::at_steps);
             match self.subject.run(until, Heed::Nothing, &self.attention)? {
                 Halt::Interrupted => return Ok(false),
                 Halt::End | Halt::PowerOff { .. } => break,
@@ -196,7 +196,7 @@ impl Engine {
                 {
                     last = Search::Found(Hit { position, hart, reason });
                 }
-                let behind = at_steps(position.steps + 1).min(upper);
+                let behind = Position::at_steps(position.steps + 1).min(upper);
                 halt = self.subject.run(behind, Heed::Nothing, &self.attention)?;
             }
             match halt {
@@ -227,7 +227,7 @@ impl Engine {
         let here = self.position();
         let capture = self.subject.capture();
         self.disarm();
-        let middle = at_steps(here.steps + (upper.steps - here.steps) / 2);
+        let middle = Position::at_steps(here.steps + (upper.steps - here.steps) / 2);
         let halt = self.subject.run(middle, Heed::Nothing, &self.attention);
         self.arm_again();
         let outcome = match halt {
@@ -313,13 +313,13 @@ impl Engine {
             return Ok(None);
         }
         if self.subject.hart_count() == 1 {
-            return Ok(Some(at_steps(origin.steps - 1).max(begin)));
+            return Ok(Some(Position::at_steps(origin.steps - 1).max(begin)));
         }
         let taken = self.subject.hart_steps(hart);
         let mut reach = 64;
         let mut low = loop {
             let steps = origin.steps.saturating_sub(reach).max(begin.steps);
-            self.travel(at_steps(steps).max(begin))?;
+            self.travel(Position::at_steps(steps).max(begin))?;
             if self.subject.hart_steps(hart) < taken {
                 break steps;
             }
@@ -331,13 +331,13 @@ impl Engine {
         let mut high = origin.steps;
         while high - low > 1 {
             let middle = low + (high - low) / 2;
-            self.travel(at_steps(middle))?;
+            self.travel(Position::at_steps(middle))?;
             if self.subject.hart_steps(hart) < taken {
                 low = middle;
             } else {
                 high = middle;
             }
         }
-        Ok(Some(at_steps(low).max(begin)))
+        Ok(Some(Position::at_steps(low).max(begin)))
     }
 }

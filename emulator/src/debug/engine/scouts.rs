@@ -27,7 +27,6 @@ use crate::{
 
 use super::{
     Engine,
-    forward::at_steps,
     reverse::{Search, Wanted},
 };
 
@@ -250,10 +249,10 @@ impl Engine {
     /// The last hit in a stretch.
     fn look_at(&mut self, (from, upper): Stretch) -> Result<Search, DebugError> {
         self.disarm();
-        if let Some((_, id)) = self.checkpoints.at_or_before(at_steps(from.steps + 1)) {
+        if let Some((_, id)) = self.checkpoints.at_or_before(Position::at_steps(from.steps + 1)) {
             self.subject.restore(id);
         }
-        self.hop(at_steps(from.steps + 1))?;
+        self.hop(Position::at_steps(from.steps + 1))?;
         if self.position() < from && !self.travel(from)? {
             return Ok(Search::Interrupted);
         }

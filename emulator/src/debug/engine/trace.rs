@@ -6,7 +6,7 @@ use crate::{
     vcpu::Register,
 };
 
-use super::{Engine, forward::at_steps};
+use super::Engine;
 
 /// One step of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Engine {
                 (pc, self.instruction_at(hart, pc).map(|(text, _)| text), self.values(hart))
             })
             .collect();
-        let behind = at_steps(position.steps + 1).min(to);
+        let behind = Position::at_steps(position.steps + 1).min(to);
         let halt = self.subject.run(behind, Heed::Nothing, &self.attention)?;
         if halt == Halt::Interrupted {
             return Err(DebugError::Interrupted);

@@ -10,9 +10,12 @@
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
-use crate::debug::{CaptureId, DebugError, Halt, Heed, Subject};
+use crate::{
+    clock::Position,
+    debug::{CaptureId, DebugError, Halt, Heed, Subject},
+};
 
-use super::{Engine, forward::at_steps};
+use super::Engine;
 
 /// States in the first window of a run.
 const FIRST: u64 = 16;
@@ -53,7 +56,7 @@ impl Engine {
         let begin = self.begin();
         let width = self.window.width_at(steps);
         let low = steps.saturating_sub(width).max(begin.steps);
-        if !self.travel(at_steps(low).max(begin))? {
+        if !self.travel(Position::at_steps(low).max(begin))? {
             return Ok(false);
         }
         self.window.clear(&mut *self.subject);
@@ -66,8 +69,11 @@ impl Engine {
                 return Ok(true);
             }
             // A few steps in front of where the user stood: over before anyone could interrupt.
-            let halt =
-                self.subject.run(at_steps(here + 1), Heed::Nothing, &AtomicBool::new(false))?;
+            let halt = self.subject.run(
+                Position::at_steps(here + 1),
+                Heed::Nothing,
+                &AtomicBool::new(false),
+            )?;
             if halt != Halt::Until {
                 return Err(DebugError::Subject(format!("the replay ends early: {halt:?}")));
             }

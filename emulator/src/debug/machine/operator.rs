@@ -23,8 +23,7 @@ impl Operator for MachineSubject {
         self.operate(kind::POWER_OFF)
     }
 
-    fn save(&mut self, file: &Path) -> Result<(), DebugError> {
-        let options = SaveOptions { base: None, compress: false };
+    fn save(&mut self, file: &Path, options: SaveOptions<'_>) -> Result<(), DebugError> {
         snapshot::save_machine(&self.machine, &self.config, file, options).map_err(failed)
     }
 

@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use super::{Command, Session, usage};
-use crate::debug::{DebugError, Operator, Show};
+use crate::{
+    debug::{DebugError, Operator, Show},
+    snapshot::SaveOptions,
+};
 
 pub(super) const INFO: Command = Command {
     name: "info",
@@ -33,8 +36,12 @@ pub(super) const GO_LIVE: Command = Command {
     run: go_live,
 };
 
-pub(super) const SAVEVM: Command =
-    Command { name: "savevm", arguments: "FILE", about: "save the machine's state", run: save };
+pub(super) const SAVEVM: Command = Command {
+    name: "savevm",
+    arguments: "[--compress] [--base FILE] FILE",
+    about: "save the machine's state; with a base, only the pages that differ from it",
+    run: save,
+};
 
 pub(super) const LOADVM: Command =
     Command { name: "loadvm", arguments: "FILE", about: "load a saved state", run: load };
@@ -85,12 +92,28 @@ fn operator(session: &mut Session) -> Result<&mut dyn Operator, DebugError> {
     session.engine.subject_mut().operator().ok_or(DebugError::Unsupported("this command"))
 }
 
-fn save(session: &mut Session, name: &str) -> Result<String, DebugError> {
-    if name.is_empty() {
-        return Err(usage(&SAVEVM));
-    }
-    operator(session)?.save(Path::new(name))?;
+fn save(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
+    let (options, name) = save_options(arguments).ok_or_else(|| usage(&SAVEVM))?;
+    operator(session)?.save(Path::new(name), options)?;
     Ok(format!("saved to {name}"))
+}
+
+/// What stands before the file, and the file; its name may hold spaces, that of the base none.
+fn save_options(mut rest: &str) -> Option<(SaveOptions<'_>, &str)> {
+    let mut options = SaveOptions::default();
+    while rest.starts_with("--") {
+        let (option, behind) = rest.split_once(char::is_whitespace)?;
+        rest = behind.trim_start();
+        match option {
+            "--compress" => options.compress = true,
+            "--base" => {
+                let (base, behind) = rest.split_once(char::is_whitespace)?;
+                (options.base, rest) = (Some(Path::new(base)), behind.trim_start());
+            }
+            _ => return None,
+        }
+    }
+    (!rest.is_empty()).then_some((options, rest))
 }
 
 fn load(session: &mut Session, name: &str) -> Result<String, DebugError> {

@@ -86,7 +86,7 @@ fn converse(talk: impl FnOnce(&mut Client) + Send + 'static) -> Ending {
     let mut operations = vec![Operation::Add { to: 0, amount: 1 }; PROGRAM_LENGTH as usize];
     operations[30] = Operation::Store { from: 0, addr: 0x1000, bytes: 8 };
     let program = Program { operations, events: Vec::new(), harts: 2, quantum: 7 };
-    let end = Position { steps: 20_000, idle_ns: 0, sequence: 0 };
+    let end = Position::at_steps(20_000);
     let engine = Engine::new(Box::new(Toy::new(Rc::new(program), end, Vec::new())), 1 << 20);
     let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
     let reading = ours.try_clone().expect("a second handle");

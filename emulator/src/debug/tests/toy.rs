@@ -269,7 +269,7 @@ impl Subject for Toy {
 
     fn parse_position(&self, text: &str) -> Result<Destination, DebugError> {
         let steps = text.parse().map_err(|_| DebugError::Position(format!("no steps: {text}")))?;
-        Ok(Destination::Position(Position { steps, idle_ns: 0, sequence: 0 }))
+        Ok(Destination::Position(Position::at_steps(steps)))
     }
 
     fn set_time_limit(&mut self, _: Option<u64>) {}

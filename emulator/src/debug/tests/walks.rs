@@ -146,7 +146,7 @@ fn every_stop_of_a_random_walk_is_where_the_oracle_says() {
 fn rounds(steps: u64) -> (Engine, Rc<std::cell::Cell<u64>>) {
     let operations = (0..PROGRAM_LENGTH).map(|_| Operation::Add { to: 0, amount: 1 }).collect();
     let program = Program { operations, events: Vec::new(), harts: 1, quantum: 100 };
-    let end = Position { steps, idle_ns: 0, sequence: 0 };
+    let end = Position::at_steps(steps);
     let toy = Toy::new(Rc::new(program), end, Vec::new());
     let runs = toy.runs();
     (Engine::new(Box::new(toy), 1 << 20), runs)
