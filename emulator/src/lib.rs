@@ -36,6 +36,7 @@ pub mod machine;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod memory;
 pub mod picture;
+pub mod progress;
 pub mod snapshot;
 pub mod timeline;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]

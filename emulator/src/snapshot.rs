@@ -23,7 +23,6 @@ mod error;
 mod flatten;
 mod machine;
 mod pages;
-mod progress;
 mod ram;
 mod save;
 mod verify;
@@ -38,7 +37,6 @@ pub use error::SnapshotError;
 pub use flatten::flatten;
 pub use machine::{CPU, config_of, load_machine, machine_name, save_machine, write_machine};
 pub use pages::{ChainPages, RamBody, ReadPage, write_pages};
-pub use progress::Progress;
 pub use save::{
     Caption, LoadOptions, PRODUCER, SaveOptions, check_external_file, check_external_files, load,
 };

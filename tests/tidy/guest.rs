@@ -12,6 +12,7 @@ const HOST_SIDE: &[&str] = &[
     "debug",
     "journal",
     "picture",
+    "progress",
     "snapshot",
     "timeline",
     "translate",

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::output::{Answer, CliError, Output};
+use super::{
+    output::{Answer, CliError, Output},
+    progress::shown,
+};
 use crate::{
     machine::board::{Board, Engine},
     timeline::bisect::bisect,
@@ -38,7 +41,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
-    let report = bisect(&args.file, boards, args.engine, args.seed)?;
+    let report = shown("bisect", || bisect(&args.file, boards, args.engine, args.seed))?;
     if args.json {
         let text = serde_json::to_string(&report).map_err(|error| CliError::File {
             path: args.file.display().to_string(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::snapshot::Progress;
+use crate::progress::Progress;
 
 /// What is done sooner shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,14 +38,14 @@ fn draw(what: &str, progress: &Progress, done: &Receiver<()>) {
         return;
     }
     let bar = ProgressBar::new_spinner().with_message(what.to_owned());
-    let known = "{msg} {wide_bar} {bytes}/{total_bytes} {eta}";
+    let known = "{msg} {wide_bar} {percent}% {eta}";
     let unknown = "{msg} {spinner} {elapsed}";
     loop {
-        let (bytes, expected) = progress.state();
+        let (finished, expected) = progress.state();
         let template = if expected > 0 { known } else { unknown };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is sound"));
-        bar.set_length(expected.max(bytes));
-        bar.set_position(bytes);
+        bar.set_length(expected.max(finished));
+        bar.set_position(finished);
         bar.tick();
         if !goes_on(FRAME) {
             break;

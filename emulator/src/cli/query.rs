@@ -7,7 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{Answer, CliError, Output};
+use super::{Answer, CliError, Output, progress::shown};
 use crate::{
     clock::Position,
     debug::{
@@ -93,14 +93,16 @@ pub(super) fn run(
             let addr = monitor::address(&session, addr).map_err(failed)?;
             let length = monitor::address(&session, length).map_err(failed)?;
             let space = session.space();
-            let past = session.engine.last_write(space, addr, length).map_err(failed)?;
+            let past = shown("look back", || session.engine.last_write(space, addr, length));
+            let past = past.map_err(failed)?;
             let nothing = format!("nothing wrote {length} bytes at {addr:#x} before");
             Ok(tell(past.as_ref(), &nothing, args.json, output))
         }
         Question::LastExec { addr, at } => {
             seek(&mut session, at)?;
             let addr = monitor::address(&session, addr).map_err(failed)?;
-            let past = session.engine.last_execution(addr).map_err(failed)?;
+            let past =
+                shown("look back", || session.engine.last_execution(addr)).map_err(failed)?;
             let nothing = format!("{addr:#x} was not executed before");
             Ok(tell(past.as_ref(), &nothing, args.json, output))
         }
@@ -216,7 +218,7 @@ fn replay(file: &Path, boards: &[&dyn Board], tuning: Tuning) -> Result<MachineS
 
 fn seek(session: &mut Session, at: &str) -> Result<(), CliError> {
     let position = session.engine.find_position(at).map_err(failed)?;
-    session.engine.resume(Motion::Seek(position)).map_err(failed)?;
+    shown("seek", || session.engine.resume(Motion::Seek(position))).map_err(failed)?;
     tracing::debug!("at {}", Show(session.engine.position()));
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::{fs::File, io::BufWriter, path::PathBuf};
 
-use super::output::{Answer, CliError, Output};
+use super::{
+    output::{Answer, CliError, Output},
+    progress::shown,
+};
 use crate::{
     machine::board::{Board, Engine},
     picture::{PictureError, page, sampler, trace},
@@ -53,7 +56,8 @@ pub(super) fn run(
         to: args.to.clone(),
         tuning: Tuning { engine: args.engine, ..Tuning::default() },
     };
-    let picture = sampler::sample(&args.file, boards, &options).map_err(|error| match error {
+    let picture = shown("replay", || sampler::sample(&args.file, boards, &options));
+    let picture = picture.map_err(|error| match error {
         PictureError::Open(error) => CliError::Replay(error),
         PictureError::Session(error) => CliError::Session(error),
         PictureError::Journal(error) => CliError::Journal(error),

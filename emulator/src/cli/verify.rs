@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::output::{Answer, CliError, Output};
+use super::{
+    output::{Answer, CliError, Output},
+    progress::shown,
+};
 use crate::{
     machine::board::{Board, Engine},
     timeline::{
@@ -41,7 +44,7 @@ pub(super) fn run(
 ) -> Result<Answer, CliError> {
     let tuning = Tuning { engine: args.engine, ..Tuning::default() };
     let Verified { compared, steps, end, divergence } =
-        verify(&args.file, boards, tuning, args.jobs as usize)?;
+        shown("replay", || verify(&args.file, boards, tuning, args.jobs as usize))?;
     let equal = divergence.is_none();
     if args.json {
         let report = serde_json::json!({

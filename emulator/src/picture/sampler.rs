@@ -10,6 +10,7 @@ use crate::{
     door::Output,
     journal::{Ending, Reader},
     machine::{Activity, Machine, board::Board},
+    progress,
     timeline::{
         Opened, PositionSpec, ReplaySession, ReplayStop, SessionError, Sink, Target, Tuning,
         checkpoint::checkpoints,
@@ -64,6 +65,7 @@ pub fn sample(
     }
     let from = Place::new(machine.position(), step_ps);
     let end = Place::new(recording.last(), step_ps);
+    progress::expect(recording.last().steps);
     let grid = Grid::new(from, end, options.samples);
     console.borrow_mut().gap_ns = end.time_ns.saturating_sub(from.time_ns) / CONSOLE_PARTS;
     let mut counters = Counters::of(&machine);

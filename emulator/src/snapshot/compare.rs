@@ -2,10 +2,11 @@
 
 use vmstate::container::PAGE_LEN;
 
+use crate::progress::{advance, expect};
+
 use super::chain::Chain;
 use super::error::SnapshotError;
 use super::pages::{ChainPages, PAGE, ReadPage};
-use super::progress::{advance, expect};
 
 /// Pages of one raw section that differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use vmstate::container::{
     PageMap, RawDeclaration, RawReader, SnapshotBuilder, SnapshotWriter,
 };
 
+use crate::progress::{advance, expect};
+
 use super::chain::{Chain, LayerMap, Piece, PieceSource, container_error};
 use super::error::SnapshotError;
-use super::progress::{advance, expect};
 
 /// Bytes in a page, as an index.
 pub(super) const PAGE: usize = PAGE_LEN as usize;

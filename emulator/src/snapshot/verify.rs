@@ -2,9 +2,10 @@
 
 use vmstate::container::ContainerError;
 
+use crate::progress;
+
 use super::chain::{Chain, Layer, container_error};
 use super::error::SnapshotError;
-use super::progress;
 
 /// Proves every checksum of one file: schemas, state, and all RAM in it.
 ///

@@ -25,6 +25,7 @@ use crate::{
     clock::Position,
     journal::{JournalError, Reader},
     machine::board::{Board, Engine},
+    progress,
     translate::Compilation,
 };
 
@@ -185,6 +186,7 @@ fn locate(
         let behind = Position { sequence: u64::MAX, ..checkpoints(&recording)[to].position };
         session.replayer_mut().limit(Some(Target::Position(behind)));
     }
+    progress::expect(recording.last().steps.saturating_sub(machine.position().steps));
     loop {
         let until = match start {
             Start::Perturbed(perturbation) => perturbation.next_cut(machine.position()),

@@ -18,6 +18,7 @@ use crate::{
     journal::{
         DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, END, Ending, JournalError, Reader, Record, Records,
     },
+    progress,
 };
 
 use super::{DigestChain, Divergence, StateDigest, Target};
@@ -350,6 +351,8 @@ impl<S: Sink> Replayer<S> {
                 false
             }
             Some(_) => {
+                let steps = now.position.steps.saturating_sub(self.equal_up_to.steps);
+                progress::advance(steps);
                 self.equal_up_to = now.position;
                 self.compared += 1;
                 true

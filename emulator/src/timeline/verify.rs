@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{clock::Position, journal::Reader, machine::board::Board};
+use crate::{clock::Position, journal::Reader, machine::board::Board, progress};
 
 use super::{
     Divergence, OpenError, Opened, ReplayStop, SessionError, Target, Tuning,
@@ -59,7 +59,8 @@ pub fn verify(
     let stretches = spread(all.len(), jobs * STRETCHES_PER_JOB);
     let end_of = |number: usize| stretches.get(number).map(|checkpoint| all[*checkpoint].position);
     let begin_of = |number: usize| number.checked_sub(1).map(|before| stretches[before]);
-    let next = AtomicUsize::new(0);
+    progress::expect(recording.last().steps);
+    let (next, watched) = (AtomicUsize::new(0), progress::watched());
     let work = || {
         let mut reports = Vec::new();
         loop {
@@ -72,7 +73,7 @@ pub fn verify(
         }
     };
     let mut reports: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (1..jobs).map(|_| scope.spawn(|| watched.watch(work))).collect();
         let mut reports = work();
         for thread in threads {
             match thread.join() {

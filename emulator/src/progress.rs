@@ -1,13 +1,14 @@
-//! How far a long work on snapshots is, for somebody who watches from another thread.
+//! How far a long work is, for somebody who watches from another thread.
 //!
 //! The watch is ambient (of the working thread), because it never changes a result: a parameter
-//! through every function that reads or writes pages would say that it does.
+//! through every function that reads pages or replays would say that it does. Work that is split over
+//! threads takes its watch along ([`watched`]).
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes done and expected.
+/// Work done and expected: bytes of pages, or steps of a replay.
 #[derive(Debug, Default)]
 pub struct Progress {
     done: AtomicU64,
@@ -32,27 +33,33 @@ impl Progress {
         work()
     }
 
-    /// Bytes done, and bytes that are known to be done in all; 0 while that is unknown.
+    /// Work done, and what is known to be done in all; 0 while that is unknown.
     #[must_use]
     pub fn state(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.expected.load(Ordering::Relaxed))
     }
 }
 
-/// So many more bytes will be done.
-pub(super) fn expect(bytes: u64) {
-    with(|progress| &progress.expected, bytes);
+/// So much more will be done.
+pub fn expect(work: u64) {
+    with(|progress| &progress.expected, work);
 }
 
-/// So many more bytes are done.
-pub(super) fn advance(bytes: u64) {
-    with(|progress| &progress.done, bytes);
+/// So much more is done.
+pub fn advance(work: u64) {
+    with(|progress| &progress.done, work);
 }
 
-fn with(count: impl Fn(&Progress) -> &AtomicU64, bytes: u64) {
+/// What watches this thread, for a thread that works for it; a watch of nobody when nothing does.
+#[must_use]
+pub fn watched() -> Arc<Progress> {
+    WATCHED.with_borrow(|watched| watched.clone().unwrap_or_default())
+}
+
+fn with(count: impl Fn(&Progress) -> &AtomicU64, work: u64) {
     WATCHED.with_borrow(|watched| {
         if let Some(progress) = watched {
-            count(progress).fetch_add(bytes, Ordering::Relaxed);
+            count(progress).fetch_add(work, Ordering::Relaxed);
         }
     });
 }
@@ -73,5 +80,19 @@ mod tests {
         });
         advance(1);
         assert_eq!((outer.state(), inner.state()), ((30, 100), (7, 0)));
+    }
+
+    #[test]
+    fn threads_that_take_the_watch_along_are_counted_too() {
+        let progress = Arc::new(Progress::default());
+        progress.watch(|| {
+            let watched = watched();
+            std::thread::scope(|scope| {
+                scope.spawn(|| watched.watch(|| advance(5)));
+                scope.spawn(|| advance(100));
+            });
+            advance(2);
+        });
+        assert_eq!(progress.state(), (7, 0));
     }
 }
