@@ -19,6 +19,7 @@
 mod description;
 mod frame;
 mod pieces;
+mod progress;
 mod reader;
 mod record;
 #[cfg(test)]
@@ -55,6 +56,9 @@ pub enum Damage {
     /// The header's checksum does not match.
     #[error("the checksum of the frame header does not match")]
     HeaderChecksum,
+    /// A progress mark's checksum does not match: it was hit, lost, doubled, or is another recording's.
+    #[error("the checksum of a progress mark does not match")]
+    MarkChecksum,
     /// Flags that no build that this one knows has written.
     #[error("unknown frame flags {0:#x}")]
     UnknownFlags(u16),

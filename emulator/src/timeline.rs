@@ -26,6 +26,7 @@ mod state;
 mod tests;
 pub mod verify;
 
+pub use checkpoint::Stops;
 pub use divergence::Divergence;
 pub use open::{OpenError, Opened, Tuning, build};
 pub use recorder::{Recorder, RecorderLeave};

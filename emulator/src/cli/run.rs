@@ -221,10 +221,12 @@ fn try_run(args: &Args, boards: &'static [&'static dyn Board]) -> Result<u8, Cli
         Ok((_, how)) => how.as_str(),
         Err(_) => "failed",
     };
+    let stats = args.stats.then(|| session.engine.subject().stats());
     // What stands behind is text for a terminal that is as it was before the run.
-    let finished = operator.close(how).map_err(|error| CliError::Usage(error.to_string()));
-    if args.stats {
-        print_stats(&session.engine.subject().stats(), session.engine.position(), started);
+    let finished = live::operator(&mut session).close(how);
+    let finished = finished.map_err(|error| CliError::Usage(error.to_string()));
+    if let Some(stats) = stats {
+        print_stats(&stats, session.engine.position(), started);
     }
     let (code, _) = ended?;
     finished?;

@@ -499,7 +499,11 @@ impl Subject for MachineSubject {
     }
 
     fn stats(&self) -> String {
-        report::stats(&self.machine)
+        let recording = match &self.outside {
+            Outside::Live(door) => door.stats(),
+            Outside::Replay(_) | Outside::Closed(_) => String::new(),
+        };
+        report::stats(&self.machine) + &recording
     }
 
     fn device_paths(&self) -> Vec<String> {

@@ -19,6 +19,8 @@ pub const MAX_PAYLOAD: u32 = 16 << 20;
 const FLAG_ZSTD: u16 = 1 << 0;
 /// A reader that does not know the kind must not replay past this frame.
 const FLAG_NEEDED: u16 = 1 << 1;
+/// The payload is the last piece of what was cut into pieces.
+const FLAG_LAST: u16 = 1 << 2;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,10 +29,14 @@ pub enum FrameKind {
     Description,
     /// A batch of records: what came from outside, digests, marks.
     Records,
-    /// A piece of a checkpoint.
+    /// A piece of the pages of a checkpoint; they stand in front of its state.
+    CheckpointPages,
+    /// A piece of the state of a checkpoint, which is whole with the last one.
     Checkpoint,
     /// A piece of a packed image file.
     Image,
+    /// The run has come further, and that is all. Such a frame is shorter than a header.
+    Progress,
     /// A kind that this build does not know.
     Unknown(u16),
 }
@@ -40,8 +46,11 @@ impl FrameKind {
         match self {
             Self::Description => 1,
             Self::Records => 2,
-            Self::Checkpoint => 3,
+            Self::CheckpointPages => 3,
             Self::Image => 4,
+            Self::Checkpoint => 5,
+            // No header has it: a progress mark has none.
+            Self::Progress => 0,
             Self::Unknown(code) => code,
         }
     }
@@ -50,15 +59,16 @@ impl FrameKind {
         match code {
             1 => Self::Description,
             2 => Self::Records,
-            3 => Self::Checkpoint,
+            3 => Self::CheckpointPages,
             4 => Self::Image,
+            5 => Self::Checkpoint,
             other => Self::Unknown(other),
         }
     }
 
     /// Whether replay is impossible without the frame.
     pub(super) fn is_needed(self) -> bool {
-        matches!(self, Self::Description | Self::Records)
+        matches!(self, Self::Description | Self::Records | Self::Progress)
     }
 }
 
@@ -71,6 +81,8 @@ pub struct FrameHeader {
     pub compressed: bool,
     /// Whether a reader that does not know the kind must stop here.
     pub needed: bool,
+    /// Whether the payload is the last piece of what was cut into pieces.
+    pub is_last: bool,
     /// Bytes of the payload in the file.
     pub stored_len: u32,
     /// Bytes of the payload once decompressed.
@@ -91,8 +103,13 @@ impl FrameHeader {
     /// The header as it stands in the file.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
-        let flags =
-            if self.compressed { FLAG_ZSTD } else { 0 } | if self.needed { FLAG_NEEDED } else { 0 };
+        let flags = [
+            (self.compressed, FLAG_ZSTD),
+            (self.needed, FLAG_NEEDED),
+            (self.is_last, FLAG_LAST),
+        ];
+        let set = flags.into_iter().filter(|(is_set, _)| *is_set);
+        let flags = set.fold(0, |flags, (_, flag)| flags | flag);
         let mut bytes = [0; HEADER_LEN];
         bytes[0..4].copy_from_slice(&FRAME_MAGIC);
         bytes[4..6].copy_from_slice(&self.kind.code().to_le_bytes());
@@ -126,13 +143,14 @@ impl FrameHeader {
             return Err(Damage::HeaderChecksum);
         }
         let flags = u16_at(6);
-        if flags & !(FLAG_ZSTD | FLAG_NEEDED) != 0 {
+        if flags & !(FLAG_ZSTD | FLAG_NEEDED | FLAG_LAST) != 0 {
             return Err(Damage::UnknownFlags(flags));
         }
         let header = Self {
             kind: FrameKind::from_code(u16_at(4)),
             compressed: flags & FLAG_ZSTD != 0,
             needed: flags & FLAG_NEEDED != 0,
+            is_last: flags & FLAG_LAST != 0,
             stored_len: u32_at(8),
             raw_len: u32_at(12),
             number: u32_at(16),
@@ -192,6 +210,7 @@ mod tests {
             kind: FrameKind::Records,
             compressed: true,
             needed: true,
+            is_last: true,
             stored_len: 5,
             raw_len: 9,
             number: 7,

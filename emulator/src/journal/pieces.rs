@@ -1,70 +1,67 @@
 //! Things too large for one frame: packed images and checkpoints, cut into pieces.
 //!
-//! Each piece begins with 24 bytes, little-endian: the length of the whole, the offset of the piece
-//! in it, and the identity of what it belongs to (the number of the image, the number of the
-//! checkpoint). Pieces of one thing follow one another in order.
+//! Each piece begins with 16 bytes, little-endian: the identity of what it belongs to (the number of
+//! the image, the number of the checkpoint) and the offset of the piece in it. Pieces of one thing
+//! follow one another in order, and the last one says so in its frame's header.
 
 use super::{Damage, FrameAt, FrameKind, JournalError, Reader};
 
 /// Bytes in front of a piece's content.
-pub(super) const PIECE_HEADER_LEN: usize = 24;
-/// Bytes of content in one piece.
+pub(super) const PIECE_HEADER_LEN: usize = 16;
+/// Most bytes of content in one piece.
 pub(super) const PIECE_LEN: usize = 4 << 20;
 
 /// The header of a piece.
-pub(super) fn piece_header(whole: u64, offset: u64, identity: u64) -> [u8; PIECE_HEADER_LEN] {
+pub(super) fn piece_header(identity: u64, offset: u64) -> [u8; PIECE_HEADER_LEN] {
     let mut bytes = [0; PIECE_HEADER_LEN];
-    bytes[..8].copy_from_slice(&whole.to_le_bytes());
-    bytes[8..16].copy_from_slice(&offset.to_le_bytes());
-    bytes[16..].copy_from_slice(&identity.to_le_bytes());
+    bytes[..8].copy_from_slice(&identity.to_le_bytes());
+    bytes[8..].copy_from_slice(&offset.to_le_bytes());
     bytes
 }
 
-/// Puts pieces together again.
-#[derive(Debug, Default)]
-struct Assembly {
-    identity: u64,
-    whole: u64,
-    content: Vec<u8>,
-}
-
-impl Assembly {
-    /// Takes the next piece; true when the thing is whole.
-    fn add(&mut self, payload: &[u8]) -> Result<bool, Damage> {
-        let (header, content) =
-            payload.split_first_chunk::<PIECE_HEADER_LEN>().ok_or(Damage::Piece)?;
-        let word = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&header[at..at + 8]);
-            u64::from_le_bytes(bytes)
-        };
-        let (whole, offset, identity) = (word(0), word(8), word(16));
-        if self.content.is_empty() {
-            (self.whole, self.identity) = (whole, identity);
-        }
-        let expected = (self.whole, self.content.len() as u64, self.identity);
-        let end = offset.checked_add(content.len() as u64).ok_or(Damage::Piece)?;
-        if (whole, offset, identity) != expected || end > whole {
-            return Err(Damage::Piece);
-        }
-        self.content.extend_from_slice(content);
-        Ok(end == whole)
-    }
+/// Takes the header off `payload`: identity and offset.
+fn split_header(payload: &[u8]) -> Result<(u64, u64, &[u8]), Damage> {
+    let (identity, rest) = payload.split_first_chunk().ok_or(Damage::Piece)?;
+    let (offset, content) = rest.split_first_chunk().ok_or(Damage::Piece)?;
+    Ok((u64::from_le_bytes(*identity), u64::from_le_bytes(*offset), content))
 }
 
 impl Reader {
-    /// The thing that begins at frame `first` of those given, with its identity and the number of
-    /// frames that it takes. The allocation is bounded by the frames that are there.
+    /// The content of the one piece in `frame`, which belongs to `identity` and begins at `offset` of
+    /// it.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; [`JournalError::Pieces`] when it is another piece or damaged.
+    pub fn piece(
+        &mut self,
+        frame: &FrameAt,
+        identity: u64,
+        offset: u64,
+    ) -> Result<Vec<u8>, JournalError> {
+        let damaged = |damage| JournalError::Pieces { offset: frame.offset, damage };
+        let mut payload = self.payload(frame)?.map_err(damaged)?;
+        let (found, at, _) = split_header(&payload).map_err(damaged)?;
+        if (found, at) != (identity, offset) {
+            return Err(damaged(Damage::Piece));
+        }
+        Ok(payload.split_off(PIECE_HEADER_LEN))
+    }
+
+    /// The thing called `identity` that begins at the first of `frames`, with the number of frames that
+    /// it takes. The allocation is bounded by the frames that are there.
     ///
     /// # Errors
     /// [`JournalError::Io`]; [`JournalError::Pieces`] when a piece is damaged or missing.
-    pub fn assemble(&mut self, frames: &[FrameAt]) -> Result<(u64, Vec<u8>, usize), JournalError> {
-        let mut assembly = Assembly::default();
+    pub fn assemble(
+        &mut self,
+        frames: &[FrameAt],
+        identity: u64,
+    ) -> Result<(Vec<u8>, usize), JournalError> {
+        let mut content = Vec::new();
         for (count, frame) in frames.iter().enumerate() {
-            let damaged = |damage| JournalError::Pieces { offset: frame.offset, damage };
-            let payload = self.payload(frame)?.map_err(damaged)?;
-            if assembly.add(&payload).map_err(damaged)? {
-                return Ok((assembly.identity, assembly.content, count + 1));
+            content.append(&mut self.piece(frame, identity, content.len() as u64)?);
+            if frame.header.is_last {
+                return Ok((content, count + 1));
             }
         }
         let offset = frames.first().map_or(0, |frame| frame.offset);
@@ -85,11 +82,7 @@ impl Reader {
         let mut contents = Vec::new();
         let mut rest = frames.as_slice();
         for number in 0..self.description().images.len() {
-            let (identity, content, count) = self.assemble(rest)?;
-            if identity != number as u64 {
-                let offset = rest.first().map_or(0, |frame| frame.offset);
-                return Err(JournalError::Pieces { offset, damage: Damage::Piece });
-            }
+            let (content, count) = self.assemble(rest, number as u64)?;
             self.description().images[number].check(&content)?;
             contents.push(content);
             rest = &rest[count..];

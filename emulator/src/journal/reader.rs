@@ -15,7 +15,10 @@ use crate::clock::Position;
 
 use super::{
     Damage, Description, FrameHeader, FrameKind, HEADER_LEN, JournalError, MAGIC, Names,
-    PREAMBLE_LEN, Record, VERSION, record, writer::io_error,
+    PREAMBLE_LEN, Record, VERSION,
+    progress::{MARK_LEN, MARK_MAGIC, ProgressMark},
+    record,
+    writer::io_error,
 };
 
 /// Where and why reading ends.
@@ -175,7 +178,7 @@ impl Reader {
         while offset < length {
             match self.next_frame(offset, length, &mut names)? {
                 Ok(frame) => {
-                    if frame.header.kind == FrameKind::Records {
+                    if matches!(frame.header.kind, FrameKind::Records | FrameKind::Progress) {
                         self.last = frame.header.last;
                     }
                     offset = frame.end();
@@ -196,9 +199,11 @@ impl Reader {
         length: u64,
         names: &mut Names,
     ) -> Result<Result<FrameAt, Damage>, JournalError> {
-        let found = read_header(&mut self.file, offset, length)
-            .map_err(|source| io_error(&self.path, source))?;
-        let header = match found.and_then(|header| self.check_place(header)) {
+        let found = self
+            .read_frame(offset, length)
+            .map_err(|source| io_error(&self.path, source))?
+            .and_then(|header| self.check_place(header));
+        let header = match found {
             Ok(header) => header,
             Err(damage) => return Ok(Err(damage)),
         };
@@ -223,9 +228,45 @@ impl Reader {
         }
     }
 
+    /// The header of the frame at `offset` of a file of `length` bytes; for a progress mark the one
+    /// that it stands for.
+    fn read_frame(
+        &mut self,
+        offset: u64,
+        length: u64,
+    ) -> io::Result<Result<FrameHeader, Damage>> {
+        let bytes = match read_array::<MARK_LEN>(&mut self.file, offset, length)? {
+            Ok(bytes) => bytes,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        if bytes[..4] != MARK_MAGIC {
+            return read_header(&mut self.file, offset, length);
+        }
+        let number = self.next_number();
+        let last = ProgressMark::from_bytes(&bytes, self.recording, number)
+            .and_then(|mark| mark.after(self.last));
+        Ok(last.map(|last| FrameHeader {
+            kind: FrameKind::Progress,
+            compressed: false,
+            needed: true,
+            is_last: false,
+            stored_len: 0,
+            raw_len: 0,
+            number,
+            recording: self.recording,
+            first: self.last,
+            last,
+            payload_crc: 0,
+        }))
+    }
+
+    fn next_number(&self) -> u32 {
+        u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
+    }
+
     /// Checks a header against its neighbours.
     fn check_place(&self, header: FrameHeader) -> Result<FrameHeader, Damage> {
-        let expected = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
+        let expected = self.next_number();
         if header.recording != self.recording {
             return Err(Damage::Foreign { expected: self.recording, found: header.recording });
         }
@@ -247,7 +288,8 @@ impl FrameAt {
     /// Byte offset just after the frame.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.offset + HEADER_LEN as u64 + u64::from(self.header.stored_len)
+        let header = if self.header.kind == FrameKind::Progress { MARK_LEN } else { HEADER_LEN };
+        self.offset + header as u64 + u64::from(self.header.stored_len)
     }
 }
 
@@ -323,19 +365,8 @@ fn read_header(
     offset: u64,
     length: u64,
 ) -> io::Result<Result<FrameHeader, Damage>> {
-    if length.saturating_sub(offset) < HEADER_LEN as u64 {
-        return Ok(Err(Damage::Truncated));
-    }
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = [0; HEADER_LEN];
-    if let Err(error) = file.read_exact(&mut bytes) {
-        return if error.kind() == io::ErrorKind::UnexpectedEof {
-            Ok(Err(Damage::Truncated))
-        } else {
-            Err(error)
-        };
-    }
-    let header = match FrameHeader::from_bytes(&bytes) {
+    let found = read_array::<HEADER_LEN>(file, offset, length)?;
+    let header = match found.and_then(|bytes| FrameHeader::from_bytes(&bytes)) {
         Ok(header) => header,
         Err(damage) => return Ok(Err(damage)),
     };
@@ -344,6 +375,24 @@ fn read_header(
         return Ok(Err(Damage::Truncated));
     }
     Ok(Ok(header))
+}
+
+/// The bytes at `offset` of a file of `length` bytes.
+fn read_array<const N: usize>(
+    file: &mut File,
+    offset: u64,
+    length: u64,
+) -> io::Result<Result<[u8; N], Damage>> {
+    if length.saturating_sub(offset) < N as u64 {
+        return Ok(Err(Damage::Truncated));
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = [0; N];
+    match file.read_exact(&mut bytes) {
+        Ok(()) => Ok(Ok(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(Damage::Truncated)),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_payload(

@@ -270,6 +270,7 @@ fn with_unknown_frame(sample: &Sample, needed: bool) -> Vec<u8> {
     let header = FrameHeader {
         kind: FrameKind::Unknown(900),
         needed,
+        is_last: false,
         compressed: false,
         stored_len: 3,
         raw_len: 3,

@@ -16,6 +16,7 @@ use super::{
     Batch, Description, FrameAt, FrameHeader, FrameKind, JournalError, MAGIC, MAX_PAYLOAD,
     PREAMBLE_LEN, Reader, Record, VERSION, frame,
     pieces::{PIECE_HEADER_LEN, PIECE_LEN, piece_header},
+    progress::ProgressMark,
 };
 
 /// A batch of this many bytes is appended at once.
@@ -35,9 +36,7 @@ pub struct Writer {
     recording: u32,
     number: u32,
     batch: Batch,
-    /// Where the open batch begins.
-    first: Position,
-    /// The last position that the file speaks of.
+    /// The last position that the file speaks of; the open batch begins there.
     flushed: Position,
     bytes: u64,
 }
@@ -59,7 +58,6 @@ impl Writer {
             recording: u32::from_le_bytes(id),
             number: 0,
             batch: Batch::default(),
-            first: Position::default(),
             flushed: Position::default(),
             bytes: 0,
         };
@@ -87,7 +85,6 @@ impl Writer {
             recording: recording.recording(),
             number: u32::try_from(recording.frames().len()).unwrap_or(u32::MAX),
             batch: Batch::default(),
-            first: recording.last(),
             flushed: recording.last(),
             bytes,
         })
@@ -133,9 +130,18 @@ impl Writer {
             return Ok(());
         }
         let now = frame::span(now);
+        let mark = ProgressMark::between(self.flushed, now).filter(|_| self.batch.is_empty());
         let payload = self.batch.take(now);
-        self.frame(FrameKind::Records, self.first, now, &PackedPiece::of(payload, LEVEL))?;
-        self.first = now;
+        match mark {
+            Some(mark) => {
+                self.append(&mark.to_bytes(self.recording, self.number))?;
+                self.number += 1;
+            }
+            None => {
+                let payload = PackedPiece::of(payload, LEVEL);
+                self.frame(FrameKind::Records, self.flushed, now, &payload)?;
+            }
+        }
         self.flushed = now;
         Ok(())
     }
@@ -154,7 +160,8 @@ impl Writer {
         self.packed_pieces(kind, at, &pack_pieces(identity, content))
     }
 
-    /// Appends pieces that were packed before, perhaps on another thread.
+    /// Appends pieces that were packed before, perhaps on another thread. All of one thing come in
+    /// order, in one call or several.
     ///
     /// # Errors
     /// [`JournalError::Io`] when the host fails.
@@ -189,6 +196,7 @@ impl Writer {
             kind,
             compressed: payload.compressed,
             needed: kind.is_needed(),
+            is_last: payload.is_last,
             stored_len: frame_len(stored.len()),
             raw_len: frame_len(payload.raw_len),
             number: self.number,
@@ -216,6 +224,7 @@ impl Writer {
 pub struct PackedPiece {
     raw_len: usize,
     compressed: bool,
+    is_last: bool,
     stored: Vec<u8>,
 }
 
@@ -225,28 +234,36 @@ impl PackedPiece {
         let packed = (raw_len >= COMPRESS_FROM).then(|| zstd::bulk::compress(&payload, level));
         // What cannot be compressed is stored as it is.
         match packed.and_then(Result::ok).filter(|packed| packed.len() < raw_len) {
-            Some(stored) => Self { raw_len, compressed: true, stored },
-            None => Self { raw_len, compressed: false, stored: payload },
+            Some(stored) => Self { raw_len, compressed: true, is_last: false, stored },
+            None => Self { raw_len, compressed: false, is_last: false, stored: payload },
         }
+    }
+
+    /// Packs `content`, which begins at `offset` of the thing called `identity`. Needs no writer, so it
+    /// can run on a thread of its own.
+    #[must_use]
+    pub fn pack(identity: u64, offset: u64, content: &[u8], is_last: bool) -> Self {
+        assert!(content.len() <= PIECE_LEN, "a piece has at most {PIECE_LEN} bytes");
+        let payload = [piece_header(identity, offset).as_slice(), content].concat();
+        Self { is_last, ..Self::of(payload, PIECE_LEVEL) }
     }
 }
 
-/// Cuts `content`, called `identity`, into pieces and packs them. Needs no writer, so it can run on a
-/// thread of its own.
+/// Cuts `content`, called `identity`, into pieces and packs them.
 #[must_use]
 pub fn pack_pieces(identity: u64, content: &[u8]) -> Vec<PackedPiece> {
     const { assert!(PIECE_LEN + PIECE_HEADER_LEN <= MAX_PAYLOAD as usize) }
-    let whole = content.len() as u64;
     let mut pieces = Vec::new();
     let mut offset = 0;
     loop {
         let piece = &content[offset..content.len().min(offset + PIECE_LEN)];
-        let header = piece_header(whole, offset as u64, identity);
-        pieces.push(PackedPiece::of([header.as_slice(), piece].concat(), PIECE_LEVEL));
-        offset += piece.len();
-        if offset >= content.len() {
+        let end = offset + piece.len();
+        let is_last = end == content.len();
+        pieces.push(PackedPiece::pack(identity, offset as u64, piece, is_last));
+        if is_last {
             return pieces;
         }
+        offset = end;
     }
 }
 

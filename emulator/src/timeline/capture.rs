@@ -3,8 +3,8 @@
 //! A digest and a checkpoint want all pages that were written since the one before, as they are at
 //! one position. The memory copies them on write ([`GuestMemory::begin_capture`]); this module
 //! fetches the copies in bites between slices and hands them to a thread that hashes them, and
-//! compresses them when they are for a checkpoint. So the guest stands still for milliseconds
-//! however large it is.
+//! compresses them when they are for a checkpoint; what that gives comes back a piece at a time. So the
+//! guest stands still for milliseconds at most, however large it is.
 
 use std::{
     sync::mpsc::{Receiver, Sender, TryRecvError, channel},
@@ -34,13 +34,18 @@ enum Work {
     End,
 }
 
-/// A finished capture.
+/// What a capture gives.
 #[derive(Debug)]
-pub(super) struct Captured {
-    /// Root over RAM at the position of the capture.
-    pub(super) root: u128,
-    /// The checkpoint, if it was for one, with its position.
-    pub(super) checkpoint: Option<(Position, Vec<PackedPiece>)>,
+pub(super) enum Captured {
+    /// Pages of the checkpoint that begins at this position.
+    Pages(Position, PackedPiece),
+    /// That was all.
+    Whole {
+        /// Root over RAM at the position of the capture.
+        root: u128,
+        /// The state of the checkpoint, if it was for one, with its position.
+        checkpoint: Option<(Position, Vec<PackedPiece>)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,43 +104,56 @@ impl Capturer {
         self.send(Work::Begin(draft));
     }
 
-    /// Copies the next bite, or looks whether the thread is done.
+    /// Whether nothing is under way.
+    pub(super) fn is_free(&self) -> bool {
+        self.phase == Phase::Free
+    }
+
+    /// Copies the next bite, and looks whether the thread has something.
     pub(super) fn advance(&mut self, memory: &GuestMemory) -> Option<Captured> {
-        match self.phase {
-            Phase::Free => None,
-            Phase::Copying => {
-                if let Some(copies) = memory.capture_some(BITE) {
-                    self.send(Work::Pages(copies));
-                } else {
-                    self.phase = Phase::Awaiting;
-                    self.send(Work::End);
-                }
-                None
-            }
-            Phase::Awaiting => match self.done.try_recv() {
-                Ok(captured) => {
-                    self.phase = Phase::Free;
-                    Some(captured)
-                }
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => self.join(),
-            },
+        self.copy(memory);
+        if self.phase == Phase::Free {
+            return None;
+        }
+        match self.done.try_recv() {
+            Ok(captured) => Some(self.note(captured)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => self.join(),
         }
     }
 
-    /// Completes the capture, if there is one, however long that takes.
+    /// Completes the capture, if there is one, however long that takes: to be called until it gives
+    /// nothing more.
     pub(super) fn complete(&mut self, memory: &GuestMemory) -> Option<Captured> {
         while self.phase == Phase::Copying {
-            self.advance(memory);
+            self.copy(memory);
         }
         if self.phase == Phase::Free {
             return None;
         }
-        self.phase = Phase::Free;
         match self.done.recv() {
-            Ok(captured) => Some(captured),
+            Ok(captured) => Some(self.note(captured)),
             Err(_) => self.join(),
         }
+    }
+
+    fn copy(&mut self, memory: &GuestMemory) {
+        if self.phase != Phase::Copying {
+            return;
+        }
+        if let Some(copies) = memory.capture_some(BITE) {
+            self.send(Work::Pages(copies));
+        } else {
+            self.phase = Phase::Awaiting;
+            self.send(Work::End);
+        }
+    }
+
+    fn note(&mut self, captured: Captured) -> Captured {
+        if matches!(captured, Captured::Whole { .. }) {
+            self.phase = Phase::Free;
+        }
+        captured
     }
 
     fn send(&mut self, work: Work) {
@@ -168,6 +186,8 @@ impl Drop for Capturer {
 fn keep(page_count: usize, jobs: &Receiver<Work>, results: &Sender<Captured>) {
     let mut tree = PageTree::new(page_count);
     let mut draft: Option<Draft> = None;
+    // Nobody takes the results of a recording that was given up.
+    let send = |captured| drop(results.send(captured));
     for work in jobs {
         match work {
             Work::Begin(begun) => draft = begun,
@@ -176,15 +196,22 @@ fn keep(page_count: usize, jobs: &Receiver<Work>, results: &Sender<Captured>) {
                     tree.set(page, content);
                 }
                 if let Some(draft) = &mut draft {
-                    draft.add(&copies);
+                    let position = draft.position();
+                    for piece in draft.add(&copies) {
+                        send(Captured::Pages(position, piece));
+                    }
                 }
             }
             Work::End => {
-                let checkpoint = draft.take().map(|draft| (draft.position(), draft.pack()));
-                let captured = Captured { root: tree.root(), checkpoint };
-                if results.send(captured).is_err() {
-                    return;
-                }
+                let checkpoint = draft.take().map(|draft| {
+                    let position = draft.position();
+                    let (pages, state) = draft.finish();
+                    if let Some(piece) = pages {
+                        send(Captured::Pages(position, piece));
+                    }
+                    (position, state)
+                });
+                send(Captured::Whole { root: tree.root(), checkpoint });
             }
         }
     }

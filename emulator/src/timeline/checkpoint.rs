@@ -1,11 +1,14 @@
 //! Checkpoints inside a recording: the whole machine at a position, so that a replay may start there.
 //!
 //! A checkpoint holds the state of every instance, self-described like a snapshot, and the pages of
-//! RAM that were written since the checkpoint before it; the first holds all that are not zero. To
-//! restore one, the pages of all up to it are put in place in order. While recording, the machine
-//! stops for the state of its devices only: pages are copied on write and in small bites, and a
-//! thread of its own hashes and compresses them. Checkpoints are spaced by what they cost, so that
-//! recording stays cheap on any guest.
+//! RAM that were written since the checkpoint before it; the first holds all that are not zero. While
+//! recording, the machine stops for the state of its devices only: pages are copied on write and in
+//! small bites, a thread of its own hashes and compresses them, and they go to the file a piece at a
+//! time. Checkpoints are spaced by what they cost, so that recording stays cheap on any guest.
+//!
+//! To restore one, all up to it are gone through from the newest to the oldest, and of each only the
+//! pieces are unpacked in which a page stands that no newer one has. So it costs what the guest's
+//! memory holds, not what was ever written to it.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +17,15 @@ use vmstate::container::{MachineName, Snapshot, SnapshotBuilder};
 
 use crate::{
     clock::Position,
-    journal::{FrameAt, FrameKind, JournalError, PackedPiece, Reader, pack_pieces},
+    journal::{Damage, FrameAt, FrameKind, JournalError, PackedPiece, Reader, pack_pieces},
     machine::Machine,
-    memory::{CapturedPages, PAGE_LEN},
+    memory::{CapturedPages, GuestMemory, PAGE_LEN, PageSet},
 };
 
 use super::described::PRODUCER;
 
+/// Pages in one piece of a checkpoint.
+const PIECE_PAGES: usize = 256;
 /// Checkpoints are at least this far apart on the host's clock.
 const LEAST_SPACING: Duration = Duration::from_millis(500);
 /// And at least this many times as long as the last one stopped the machine.
@@ -58,7 +63,7 @@ pub enum CheckpointError {
     },
 }
 
-/// What stands in front of the pages.
+/// What stands behind the pages.
 #[derive(Serialize, Deserialize)]
 struct Head<'a> {
     steps: u64,
@@ -67,7 +72,7 @@ struct Head<'a> {
     /// A snapshot container without RAM.
     #[serde(borrow)]
     state: &'a [u8],
-    /// Page numbers; true for a page that is all zero and has no bytes below.
+    /// Page numbers in the order of the pages; true for one that is all zero and stands nowhere.
     pages: Vec<(u64, bool)>,
 }
 
@@ -78,7 +83,10 @@ pub(super) struct Draft {
     position: Position,
     state: Vec<u8>,
     pages: Vec<(u64, bool)>,
+    /// Pages for the next piece.
     bytes: Vec<u8>,
+    /// Bytes of pages in the pieces before.
+    packed: u64,
 }
 
 impl Draft {
@@ -86,7 +94,7 @@ impl Draft {
     pub(super) fn new(machine: &Machine, number: usize) -> Result<Self, CheckpointError> {
         let state = save_state(machine).map_err(|why| CheckpointError::State { number, why })?;
         let position = machine.position();
-        Ok(Self { number, position, state, pages: Vec::new(), bytes: Vec::new() })
+        Ok(Self { number, position, state, pages: Vec::new(), bytes: Vec::new(), packed: 0 })
     }
 
     /// Where it was begun.
@@ -94,8 +102,8 @@ impl Draft {
         self.position
     }
 
-    /// Adds pages as they were then.
-    pub(super) fn add(&mut self, copies: &CapturedPages) {
+    /// Adds pages as they were then; gives the pieces that are full with them.
+    pub(super) fn add(&mut self, copies: &CapturedPages) -> Vec<PackedPiece> {
         for (page, content) in copies.iter() {
             let is_zero = content.iter().all(|byte| *byte == 0);
             self.pages.push((page as u64, is_zero));
@@ -103,15 +111,28 @@ impl Draft {
                 self.bytes.extend_from_slice(content);
             }
         }
+        let mut pieces = Vec::new();
+        while self.bytes.len() >= PIECE_PAGES * PAGE_LEN {
+            let rest = self.bytes.split_off(PIECE_PAGES * PAGE_LEN);
+            pieces.push(self.pack_pages());
+            self.bytes = rest;
+        }
+        pieces
     }
 
-    /// The whole, compressed.
-    pub(super) fn pack(mut self) -> Vec<PackedPiece> {
+    fn pack_pages(&mut self) -> PackedPiece {
+        let bytes = std::mem::take(&mut self.bytes);
+        let offset = self.packed;
+        self.packed += bytes.len() as u64;
+        PackedPiece::pack(self.number as u64, offset, &bytes, false)
+    }
+
+    /// No more pages come: the last piece of them, if any is left, and those of the state.
+    pub(super) fn finish(mut self) -> (Option<PackedPiece>, Vec<PackedPiece>) {
+        let pages = (!self.bytes.is_empty()).then(|| self.pack_pages());
         let Position { steps, idle_ns, sequence } = self.position;
         let head = Head { steps, idle_ns, sequence, state: &self.state, pages: self.pages };
-        let mut payload = super::session::encode(&head);
-        payload.append(&mut self.bytes);
-        pack_pieces(self.number as u64, &payload)
+        (pages, pack_pieces(self.number as u64, &super::session::encode(&head)))
     }
 }
 
@@ -132,18 +153,30 @@ pub(super) fn save_state(machine: &Machine) -> Result<Vec<u8>, String> {
 pub struct CheckpointAt {
     /// Its position; the sequence is 0 here and exact once it is restored.
     pub position: Position,
-    frames: Vec<FrameAt>,
+    pages: Vec<FrameAt>,
+    state: Vec<FrameAt>,
 }
 
-/// The checkpoints of a recording in order.
+/// The checkpoints of a recording in order. One that was still being written when the recording was
+/// cut is none.
 #[must_use]
 pub fn checkpoints(recording: &Reader) -> Vec<CheckpointAt> {
-    let mut found: Vec<CheckpointAt> = Vec::new();
-    let frames = recording.frames().iter().filter(|at| at.header.kind == FrameKind::Checkpoint);
-    for frame in frames {
-        match found.last_mut() {
-            Some(last) if last.position == frame.header.first => last.frames.push(*frame),
-            _ => found.push(CheckpointAt { position: frame.header.first, frames: vec![*frame] }),
+    let mut found = Vec::new();
+    let (mut pages, mut state) = (Vec::new(), Vec::new());
+    for frame in recording.frames() {
+        match frame.header.kind {
+            FrameKind::CheckpointPages => pages.push(*frame),
+            FrameKind::Checkpoint => {
+                state.push(*frame);
+                if frame.header.is_last {
+                    found.push(CheckpointAt {
+                        position: frame.header.first,
+                        pages: std::mem::take(&mut pages),
+                        state: std::mem::take(&mut state),
+                    });
+                }
+            }
+            _ => {}
         }
     }
     found
@@ -152,7 +185,7 @@ pub fn checkpoints(recording: &Reader) -> Vec<CheckpointAt> {
 /// Puts `machine` where checkpoint `number` of `recording` was taken.
 ///
 /// # Errors
-/// [`CheckpointError`]; RAM may then be that of an earlier checkpoint: the machine is not to be used.
+/// [`CheckpointError`]; RAM may then be anything: the machine is not to be used.
 pub fn restore(
     machine: &mut Machine,
     recording: &mut Reader,
@@ -174,22 +207,20 @@ pub fn advance(
     number: usize,
 ) -> Result<Position, CheckpointError> {
     let all = checkpoints(recording);
-    let count = all.len();
-    let Some(wanted) = all.get(first..=number) else {
-        return Err(CheckpointError::Missing { number, count });
-    };
+    let missing = || CheckpointError::Missing { number, count: all.len() };
+    let wanted = all.get(first..=number).ok_or_else(missing)?;
+    let mut placed = PageSet::new();
     let mut position = Position::default();
-    for (index, checkpoint) in (first..).zip(wanted) {
-        let (_, payload, _) = recording.assemble(&checkpoint.frames)?;
-        let malformed =
-            |why: &str| CheckpointError::Malformed { number: index, why: why.to_owned() };
-        let (head, pages) = postcard::take_from_bytes::<Head<'_>>(&payload)
-            .map_err(|_| malformed("its head cannot be decoded"))?;
-        place_pages(machine, &head, pages).map_err(malformed)?;
-        position = Position { steps: head.steps, idle_ns: head.idle_ns, sequence: head.sequence };
+    for (behind_first, checkpoint) in wanted.iter().enumerate().rev() {
+        let index = first + behind_first;
+        let head = read_head(recording, checkpoint, index)?;
+        let head = decode_head(&head, index)?;
+        place_pages(machine.memory(), recording, index, checkpoint, &head.pages, &mut placed)?;
         if index == number {
             load_state(machine, head.state)
                 .map_err(|why| CheckpointError::State { number, why })?;
+            let Head { steps, idle_ns, sequence, .. } = head;
+            position = Position { steps, idle_ns, sequence };
         }
     }
     machine.set_position(position);
@@ -205,26 +236,77 @@ pub fn advance(
 pub fn written_pages(recording: &mut Reader, number: usize) -> Result<Vec<u64>, CheckpointError> {
     let all = checkpoints(recording);
     let missing = CheckpointError::Missing { number, count: all.len() };
-    let frames = &all.get(number).ok_or(missing)?.frames;
-    let (_, payload, _) = recording.assemble(frames)?;
-    let head: Head<'_> = postcard::from_bytes(&payload).map_err(|_| {
-        CheckpointError::Malformed { number, why: "its head cannot be decoded".to_owned() }
-    })?;
-    Ok(head.pages.into_iter().map(|(page, _)| page).collect())
+    let head = read_head(recording, all.get(number).ok_or(missing)?, number)?;
+    let head = decode_head(&head, number)?;
+    let mut pages: Vec<u64> = head.pages.into_iter().map(|(page, _)| page).collect();
+    pages.sort_unstable();
+    Ok(pages)
 }
 
-fn place_pages(machine: &Machine, head: &Head<'_>, bytes: &[u8]) -> Result<(), &'static str> {
-    let memory = machine.memory();
-    let mut contents = bytes.chunks_exact(PAGE_LEN);
-    for (page, is_zero) in &head.pages {
-        let page = usize::try_from(*page).ok().filter(|page| *page < memory.page_count());
-        let page = page.ok_or("it has a page that the machine has not")?;
-        let content =
-            if *is_zero { &[0; PAGE_LEN] } else { contents.next().ok_or("it lacks pages")? };
+fn read_head(
+    recording: &mut Reader,
+    checkpoint: &CheckpointAt,
+    number: usize,
+) -> Result<Vec<u8>, CheckpointError> {
+    let (content, _) = recording.assemble(&checkpoint.state, number as u64)?;
+    Ok(content)
+}
+
+fn decode_head(content: &[u8], number: usize) -> Result<Head<'_>, CheckpointError> {
+    postcard::from_bytes(content).map_err(|_| CheckpointError::Malformed {
+        number,
+        why: "its state cannot be decoded".to_owned(),
+    })
+}
+
+/// Puts those of the checkpoint's `pages` in place that are not `placed`, and adds them.
+fn place_pages(
+    memory: &GuestMemory,
+    recording: &mut Reader,
+    number: usize,
+    checkpoint: &CheckpointAt,
+    pages: &[(u64, bool)],
+    placed: &mut PageSet,
+) -> Result<(), CheckpointError> {
+    let malformed = |why: &str| CheckpointError::Malformed { number, why: why.to_owned() };
+    let write = |page: usize, content: &[u8]| {
         let written = memory.write(memory.address_of(page), content);
         assert!(written.is_ok(), "page {page} is guest RAM");
+    };
+    // Where in the pieces it stands, for each page that has bytes and is wanted.
+    let mut wanted = Vec::new();
+    let mut slots = 0;
+    for (page, is_zero) in pages {
+        let page = usize::try_from(*page).ok().filter(|page| *page < memory.page_count());
+        let page = page.ok_or_else(|| malformed("it has a page that the machine has not"))?;
+        if !placed.contains(page) {
+            placed.insert(page);
+            if *is_zero {
+                write(page, &[0; PAGE_LEN]);
+            } else {
+                wanted.push((slots, page));
+            }
+        }
+        slots += usize::from(!is_zero);
     }
-    if contents.next().is_none() { Ok(()) } else { Err("it has pages too many") }
+    if slots.div_ceil(PIECE_PAGES) != checkpoint.pages.len() {
+        return Err(malformed("it has pages too many or too few"));
+    }
+    for piece in wanted.chunk_by(|(one, _), (two, _)| one / PIECE_PAGES == two / PIECE_PAGES) {
+        let at = piece[0].0 / PIECE_PAGES;
+        let frame = &checkpoint.pages[at];
+        let offset = (at * PIECE_PAGES * PAGE_LEN) as u64;
+        let content = recording.piece(frame, number as u64, offset)?;
+        for (slot, page) in piece {
+            let start = slot % PIECE_PAGES * PAGE_LEN;
+            let content = content.get(start..start + PAGE_LEN).ok_or_else(|| {
+                let (offset, damage) = (frame.offset, Damage::LengthMismatch);
+                JournalError::Pieces { offset, damage }
+            })?;
+            write(*page, content);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn load_state(machine: &mut Machine, state: &[u8]) -> Result<(), String> {
@@ -246,7 +328,7 @@ pub(super) struct Spacing {
     cost: Duration,
 }
 
-/// How long checkpoints stopped the machine.
+/// How long checkpoints and the digests beside them stopped the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stops {
     /// Number of checkpoints.
@@ -287,17 +369,15 @@ impl Spacing {
         self.stops
     }
 
-    /// A checkpoint was begun; the machine has stood still for it since `started`.
-    pub(super) fn begun(&mut self, started: Instant) {
-        self.taken = started;
+    /// A checkpoint was begun.
+    pub(super) fn begun(&mut self) {
+        self.taken = Instant::now();
         self.cost = Duration::ZERO;
         self.stops.checkpoints += 1;
-        self.stood_still(started);
     }
 
-    /// The machine has stood still for it again since `started`.
-    pub(super) fn stood_still(&mut self, started: Instant) {
-        let stop = started.elapsed();
+    /// The machine has stood still for so long.
+    pub(super) fn stood_still(&mut self, stop: Duration) {
         self.stops.longest = self.stops.longest.max(stop);
         self.stops.total += stop;
         self.cost += stop;

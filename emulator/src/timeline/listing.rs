@@ -51,9 +51,10 @@ impl Summary {
     pub fn of(recording: &Reader) -> Self {
         let frames = recording.frames();
         let of_kind = |kind| frames.iter().filter(move |at| at.header.kind == kind);
-        let mut checkpoints: Vec<u64> =
-            of_kind(FrameKind::Checkpoint).map(|at| at.header.first.steps).collect();
-        checkpoints.dedup();
+        let checkpoints = of_kind(FrameKind::Checkpoint)
+            .filter(|at| at.header.is_last)
+            .map(|at| at.header.first.steps)
+            .collect();
         let last = recording.last();
         Self {
             description: recording.description().clone(),

@@ -18,10 +18,11 @@ use crate::{
     },
 };
 
-/// Records go to the file at least this often while the machine runs.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// Records go to the file this often while the machine runs. A killed process may lose 100 ms: the rest
+/// is for the time from one look at the host's clock to the next.
+const FLUSH_EVERY: Duration = Duration::from_millis(80);
 /// Steps after which the recorder wants to look at the host's clock again: a few milliseconds.
-const LOOK_EVERY: u64 = 1 << 21;
+const LOOK_EVERY: u64 = 1 << 20;
 
 /// Steps from one bite of a capture to the next: several times as long as a bite.
 const BITE_EVERY: u64 = 1 << 17;
@@ -55,9 +56,20 @@ pub struct Recorder<D> {
     state_due: u64,
     flushed_at: Instant,
     checkpoint_due: Option<Instant>,
+    /// A checkpoint waits for the capture under way.
+    checkpoint_waits: bool,
     checkpoint_last: Option<Position>,
     /// A capture is under way; the next bite is due at these steps.
-    capture_due: Option<u64>,
+    capture_due: Option<(Busy, u64)>,
+}
+
+/// What a capture under way is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Busy {
+    /// A digest only.
+    Digest,
+    /// A checkpoint.
+    Checkpoint,
 }
 
 impl<D: Door> Recorder<D> {
@@ -76,6 +88,7 @@ impl<D: Door> Recorder<D> {
             state_due: state_every,
             flushed_at: host_now(),
             checkpoint_due: None,
+            checkpoint_waits: true,
             checkpoint_last: None,
             capture_due: None,
         }
@@ -126,15 +139,29 @@ impl<D: Door> Recorder<D> {
         self.checkpoint_due = due;
     }
 
-    /// Whether a capture is under way, so that the machine is left now and then to go on with it.
-    pub(super) fn set_busy(&mut self, busy: bool) {
-        self.capture_due = busy.then_some(0);
+    /// Whether a checkpoint that is due waits for the capture under way, so that the machine need not.
+    pub(super) fn let_checkpoints_wait(&mut self, wait: bool) {
+        self.checkpoint_waits = wait;
     }
 
-    /// Appends a checkpoint that was taken at `position`.
-    pub(super) fn checkpoint(&mut self, position: Position, pieces: &[PackedPiece]) {
+    /// Steps at which the next digest of the state is taken: later when it would have to wait for a
+    /// checkpoint, but not much.
+    fn state_digest_due(&self) -> u64 {
+        match self.capture_due {
+            Some((Busy::Checkpoint, _)) => self.state_due.saturating_add(self.state_every / 4),
+            _ => self.state_due,
+        }
+    }
+
+    /// What capture is under way, if any, so that the machine is left now and then to go on with it.
+    pub(super) fn set_busy(&mut self, busy: Option<Busy>) {
+        self.capture_due = busy.map(|busy| (busy, 0));
+    }
+
+    /// Appends pieces of a checkpoint that was taken at `position`.
+    pub(super) fn pieces(&mut self, kind: FrameKind, position: Position, pieces: &[PackedPiece]) {
         if self.failure.is_none()
-            && let Err(error) = self.writer.packed_pieces(FrameKind::Checkpoint, position, pieces)
+            && let Err(error) = self.writer.packed_pieces(kind, position, pieces)
         {
             self.failure = Some(error);
         }
@@ -231,8 +258,8 @@ impl<D: Door> Door for Recorder<D> {
             .horizon(now)
             .min(steps + LOOK_EVERY)
             .min(self.transcript_due.max(steps + 1))
-            .min(self.state_due.max(steps + 1))
-            .min(self.capture_due.map_or(u64::MAX, |due| due.max(steps + 1)))
+            .min(self.state_digest_due().max(steps + 1))
+            .min(self.capture_due.map_or(u64::MAX, |(_, due)| due.max(steps + 1)))
     }
 
     fn take(&mut self, now: Moment) -> Reply {
@@ -248,19 +275,22 @@ impl<D: Door> Door for Recorder<D> {
                 data: Vec::new(),
             });
         }
-        if steps >= self.state_due {
+        if steps >= self.state_digest_due() {
             self.state_due = next_multiple(steps, self.state_every);
             self.leave = Some(RecorderLeave::StateDigestDue);
             return Reply::Leave;
         }
-        if self.capture_due.is_some_and(|due| steps >= due) {
-            self.capture_due = Some(steps + BITE_EVERY);
+        if let Some((busy, due)) = self.capture_due
+            && steps >= due
+        {
+            self.capture_due = Some((busy, steps + BITE_EVERY));
             self.leave = Some(RecorderLeave::CaptureDue);
             return Reply::Leave;
         }
         // Where the guest stands still, another checkpoint would say the same.
         let place = Position { sequence: 0, ..now.position };
         if self.checkpoint_last != Some(place)
+            && (self.capture_due.is_none() || !self.checkpoint_waits)
             && self.checkpoint_due.is_some_and(|due| host_now() >= due)
         {
             self.checkpoint_due = None;

@@ -12,7 +12,7 @@ use crate::{
     clock::Position,
     digest::PageTree,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake},
-    journal::{DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, JournalError},
+    journal::{DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, FrameKind, JournalError},
     machine::{Machine, Stop},
     memory::PAGE_LEN,
 };
@@ -21,6 +21,7 @@ use super::{
     DigestChain, Divergence, Recorder, RecorderLeave, Replayer, ReplayerLeave, StateDigest,
     capture::{Captured, Capturer},
     checkpoint::{CheckpointError, Draft, Spacing, Stops},
+    recorder::Busy,
     replayer::{RecordedState, Sink},
 };
 
@@ -121,6 +122,7 @@ impl<D: Door> RecordSession<D> {
     pub fn take_checkpoints(&mut self, every: Option<Duration>) {
         let spacing = Spacing::new(every);
         self.recorder.checkpoint_at(Some(spacing.due()));
+        self.recorder.let_checkpoints_wait(!spacing.is_fixed());
         self.checkpoints = Some(spacing);
     }
 
@@ -160,21 +162,43 @@ impl<D: Door> RecordSession<D> {
     /// # Errors
     /// As [`RecordSession::run`].
     pub fn attend(&mut self, machine: &Machine) -> Result<Attended, SessionError> {
-        match self.recorder.take_leave() {
-            Some(RecorderLeave::StateDigestDue) => {
+        let Some(leave) = self.recorder.take_leave() else { return Ok(Attended::Left) };
+        let started = Instant::now();
+        let was_free = self.capturer.is_free();
+        let attended = self.serve(machine, leave);
+        // All that a capture needs from its beginning to its end keeps the machine waiting.
+        if !(was_free && self.capturer.is_free())
+            && let Some(checkpoints) = &mut self.checkpoints
+        {
+            checkpoints.stood_still(started.elapsed());
+        }
+        attended
+    }
+
+    fn serve(
+        &mut self,
+        machine: &Machine,
+        leave: RecorderLeave,
+    ) -> Result<Attended, SessionError> {
+        match leave {
+            RecorderLeave::StateDigestDue => {
                 self.complete(machine);
                 self.digest(machine)?;
                 self.capturer.begin(machine.memory(), None);
-                self.recorder.set_busy(true);
+                self.recorder.set_busy(Some(Busy::Digest));
             }
-            Some(RecorderLeave::CheckpointDue) => self.checkpoint(machine)?,
-            Some(RecorderLeave::CaptureDue) => self.advance(machine),
-            Some(RecorderLeave::Failed) => {
+            RecorderLeave::CheckpointDue => self.checkpoint(machine)?,
+            RecorderLeave::CaptureDue => {
+                if let Some(captured) = self.capturer.advance(machine.memory()) {
+                    self.keep(machine, captured);
+                }
+            }
+            RecorderLeave::Failed => {
                 if let Some(failure) = self.recorder.take_failure() {
                     return Err(failure.into());
                 }
             }
-            Some(RecorderLeave::Inner) | None => return Ok(Attended::Left),
+            RecorderLeave::Inner => return Ok(Attended::Left),
         }
         Ok(Attended::RunOn)
     }
@@ -200,45 +224,42 @@ impl<D: Door> RecordSession<D> {
 
     /// Takes a digest here and begins a checkpoint.
     fn checkpoint(&mut self, machine: &Machine) -> Result<(), SessionError> {
-        let started = Instant::now();
         let Some(number) = self.checkpoints.as_ref().map(Spacing::number) else { return Ok(()) };
         self.complete(machine);
         self.digest(machine)?;
         let draft = Draft::new(machine, number)?;
         self.capturer.begin(machine.memory(), Some(draft));
-        self.recorder.set_busy(true);
+        self.recorder.set_busy(Some(Busy::Checkpoint));
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.begun(started);
+            checkpoints.begun();
             // The user's own distance is kept, should the next one have to wait for this one.
             self.recorder.checkpoint_at(checkpoints.is_fixed().then(|| checkpoints.due()));
         }
         Ok(())
     }
 
-    /// Goes on with the capture under way.
-    fn advance(&mut self, machine: &Machine) {
-        let started = Instant::now();
-        let captured = self.capturer.advance(machine.memory());
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.stood_still(started);
-        }
-        self.keep(machine, captured);
-    }
-
     fn complete(&mut self, machine: &Machine) {
-        let captured = self.capturer.complete(machine.memory());
-        self.keep(machine, captured);
+        while let Some(captured) = self.capturer.complete(machine.memory()) {
+            self.keep(machine, captured);
+        }
     }
 
-    /// Writes what a capture gave. The next checkpoint is due only then, unless its time was given.
-    fn keep(&mut self, machine: &Machine, captured: Option<Captured>) {
-        let Some(Captured { root, checkpoint }) = captured else { return };
-        self.recorder.set_busy(false);
-        self.recorder.annotate(machine.position(), DIGEST_RAM, root.to_le_bytes().to_vec());
-        if let Some((position, pieces)) = checkpoint {
-            self.recorder.checkpoint(position, &pieces);
-            if let Some(checkpoints) = &self.checkpoints {
-                self.recorder.checkpoint_at(Some(checkpoints.due()));
+    /// Writes what a capture gave. The next checkpoint is due only when one is whole, unless its time
+    /// was given.
+    fn keep(&mut self, machine: &Machine, captured: Captured) {
+        match captured {
+            Captured::Pages(position, piece) => {
+                self.recorder.pieces(FrameKind::CheckpointPages, position, &[piece]);
+            }
+            Captured::Whole { root, checkpoint } => {
+                self.recorder.set_busy(None);
+                self.recorder.annotate(machine.position(), DIGEST_RAM, root.to_le_bytes().to_vec());
+                if let Some((position, pieces)) = checkpoint {
+                    self.recorder.pieces(FrameKind::Checkpoint, position, &pieces);
+                    if let Some(checkpoints) = &self.checkpoints {
+                        self.recorder.checkpoint_at(Some(checkpoints.due()));
+                    }
+                }
             }
         }
     }

@@ -3,12 +3,13 @@
 use std::{
     path::Path,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use crate::{
     door::{Door, Event},
     machine::Machine,
-    timeline::{Attended, RecordSession},
+    timeline::{Attended, RecordSession, Stops},
 };
 
 /// How the console of a live run is opened when a replay goes live.
@@ -37,6 +38,11 @@ pub trait Live: Door {
     /// Names the present position in the recording; false when there is none.
     fn mark(&mut self, _machine: &Machine, _name: &str) -> bool {
         false
+    }
+
+    /// Counters of what is written down, as lines of text; empty when nothing is.
+    fn stats(&self) -> String {
+        String::new()
     }
 
     /// The run is over; `how` says how. A recording ends in good order.
@@ -92,6 +98,16 @@ impl<L: Live> Live for RecordSession<L> {
     fn mark(&mut self, machine: &Machine, name: &str) -> bool {
         Self::mark(self, machine, name);
         true
+    }
+
+    fn stats(&self) -> String {
+        let Stops { checkpoints, longest, total } = self.stops();
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        format!(
+            "checkpoints    {checkpoints}, longest stop {:.3} ms, together {:.3} ms\n",
+            millis(longest),
+            millis(total)
+        )
     }
 
     fn close(self: Box<Self>, machine: &Machine, how: &str) -> Result<(), String> {
