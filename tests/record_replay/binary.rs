@@ -9,7 +9,7 @@ use std::{
 };
 
 use emulator::{
-    journal::Reader,
+    journal::{MARK, Reader, Record, Writer},
     machine::board::Engine,
     timeline::{Tuning, verify::verify},
 };
@@ -114,30 +114,92 @@ fn a_child_never_overwrites_its_parent() {
     assert_eq!(fs::read(folder.path().join("run.rec")).unwrap(), before);
 }
 
-#[test]
-fn every_form_of_a_position_ends_a_replay_there() {
-    let (folder, _) = recorded();
-    for (position, expected) in [
-        ("2000", "replay ends at instruction 2000 "),
-        ("0x500", "replay ends at instruction 1280 "),
-        ("45%", "as asked"),
-        ("2us", "as asked"),
-        ("event:2", "as asked"),
-        ("end", "replay ends at instruction "),
-    ] {
-        let replayed = run(folder.path(), &["--replay", "run.rec", "--until", position], "");
-        let message = text(&replayed.stderr);
-        let ended = message.contains(expected) || position == "end" && message.is_empty();
-        assert!(replayed.status.success() && ended, "{position}: {message}");
+/// Copies a recording and sets a mark at its third input; the steps of that, and of the end.
+fn with_mark(from: &Path, to: &Path, name: &str) -> (u64, u64) {
+    let reader = Reader::open(from).unwrap();
+    let mut writer = Writer::create(to, reader.description()).unwrap();
+    let mut marked = 0;
+    for (number, record) in reader.records().unwrap().enumerate() {
+        let record = record.unwrap();
+        if number == 2 {
+            marked = record.position.steps;
+            let mark = Record {
+                kind: MARK.into(),
+                target: "".into(),
+                needed: false,
+                transcript: None,
+                data: name.as_bytes().to_vec(),
+                ..record
+            };
+            writer.record(&mark).unwrap();
+        }
+        writer.record(&record).unwrap();
     }
-    for (position, expected) in [
-        ("mark:nowhere", "no mark `nowhere`"),
+    writer.finish(reader.last()).unwrap();
+    (marked, reader.last().steps)
+}
+
+#[test]
+fn every_form_of_a_position_is_the_same_place_for_every_verb() {
+    let (folder, _) = recorded();
+    let at = |name| folder.path().join(name);
+    let (marked, last) = with_mark(&at("run.rec"), &at("marked.rec"), "typed");
+    let exact = format!("{marked}:0:0");
+    let number = |text: &str, before: &str| -> u64 {
+        let (_, behind) = text.split_once(before).unwrap_or_else(|| panic!("{before} in {text}"));
+        let digits = behind.split(|letter: char| !letter.is_ascii_digit()).next();
+        digits.unwrap_or_default().parse().unwrap_or_else(|_| panic!("{before} in {text}"))
+    };
+    for (form, steps) in [
+        ("2000", 2000),
+        ("0x500", 1280),
+        ("1.5k", 1500),
+        (exact.as_str(), marked),
+        ("45%", last * 45 / 100),
+        ("2us", 2000),
+        ("event:2", marked),
+        ("mark:typed", marked),
+        ("end", last),
+    ] {
+        let ask = |arguments: &[&str]| {
+            let output = run(folder.path(), arguments, "");
+            assert!(output.status.success(), "{form}: {}", text(&output.stderr));
+            (text(&output.stdout), text(&output.stderr))
+        };
+        let (_, replayed) = ask(&["--replay", "marked.rec", "--until", form]);
+        // At the end the machine switches itself off, which needs no words.
+        if form != "end" {
+            assert_eq!(number(&replayed, "ends at instruction "), steps, "--until {form}");
+        }
+        let (drawn, _) = ask(&["timeline", "marked.rec", "-o", "page.html", "--to", form]);
+        assert_eq!(number(&drawn, "from instruction 0 to "), steps, "timeline --to {form}");
+        ask(&["query", "marked.rec", "device", "soc/uart0", "--at", form]);
+        // Behind the end there is nothing.
+        if form == "end" {
+            continue;
+        }
+        let (drawn, _) = ask(&["timeline", "marked.rec", "-o", "page.html", "--from", form]);
+        assert_eq!(number(&drawn, "from instruction "), steps, "timeline --from {form}");
+        let far = format!("{}", steps + 3);
+        let (traced, _) =
+            ask(&["query", "marked.rec", "trace", "--from", form, "--to", &far, "--json"]);
+        assert_eq!(number(&traced, "\"steps\":"), steps, "query trace --from {form}");
+    }
+    for (form, expected) in [
+        ("mark:nowhere", "no mark `nowhere`; it has typed"),
         ("event:999", "no event 999"),
         ("soon", "not a position"),
     ] {
-        let refused = run(folder.path(), &["--replay", "run.rec", "--until", position], "");
-        let message = text(&refused.stderr);
-        assert!(!refused.status.success() && message.contains(expected), "{position}: {message}");
+        for arguments in [
+            &["--replay", "marked.rec", "--until", form][..],
+            &["timeline", "marked.rec", "-o", "page.html", "--to", form],
+            &["query", "marked.rec", "device", "--at", form],
+        ] {
+            let refused = run(folder.path(), arguments, "");
+            let message = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {message}");
+            assert!(message.contains(expected), "{arguments:?}: {message}");
+        }
     }
 }
 
@@ -240,7 +302,7 @@ fn verifying_on_many_threads_compares_every_digest_and_finds_what_one_finds() {
 
 #[test]
 fn a_machine_that_this_build_has_not_is_refused_by_name() {
-    use emulator::journal::{Description, Writer};
+    use emulator::journal::Description;
     let (folder, _) = recorded();
     let reader = Reader::open(&folder.path().join("run.rec")).unwrap();
     for machine in ["riscv64-virt@99.0", "pdp11@1.0"] {

@@ -17,25 +17,10 @@ use emulator::{
     },
 };
 use machines::BOARDS;
+use vmstate::property::Random;
 
 pub(crate) const MEMORY_BYTES: u64 = 64 << 20;
-pub(crate) const EVERY: DigestSteps = DigestSteps { transcript: 1 << 12, state: 1 << 14 };
-
-/// xorshift64*: every test can be replayed from its printed seed.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
+const EVERY: DigestSteps = DigestSteps { transcript: 1 << 12, state: 1 << 14 };
 
 /// A live door that types `lines` a key at a time, at moments and slice lengths that only chance
 /// knows, and in the end switches the machine off.
@@ -51,7 +36,7 @@ pub(crate) struct Typist {
 impl Typist {
     pub(crate) fn new(seed: u64, lines: &str) -> Self {
         Self {
-            random: Random(seed),
+            random: Random::new(seed << 1),
             keys: lines.into(),
             typed: 0,
             next_ns: 20_000_000,
@@ -105,16 +90,12 @@ impl Door for Typist {
     }
 }
 
-pub(crate) fn machine(config: &Config) -> Machine {
-    machine_of(BOARDS, config)
-}
-
 fn machine_of(boards: &[&dyn Board], config: &Config) -> Machine {
     let (board, version) = board::find(boards, "riscv64-virt").unwrap();
     board.build(version, config).unwrap().machine
 }
 
-pub(crate) fn config(engine: Engine) -> Config {
+fn config(engine: Engine) -> Config {
     Config { memory_bytes: MEMORY_BYTES, engine, ..Config::default() }
 }
 

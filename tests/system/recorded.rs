@@ -19,7 +19,7 @@ use emulator::{
         Opened, RecordSession, Recorder, ReplayStop, Tuning,
         described::{DigestSteps, describe},
         how_off,
-        verify::verify,
+        verify::{verify, verify_from_everywhere},
     },
 };
 use machines::BOARDS;
@@ -102,6 +102,14 @@ fn verified(path: &Path, engine: Engine) {
     assert_eq!((verified.divergence, verified.end.as_str()), (None, "power-off 0"), "{engine:?}");
 }
 
+/// From power-on and from each checkpoint in the recording.
+fn verified_from_everywhere(path: &Path) {
+    let verified = verify_from_everywhere(path, BOARDS, Tuning::default(), 2);
+    let (replays, verified) = verified.expect("it can be replayed");
+    assert!(replays > 1, "the boot takes longer than the first checkpoint");
+    assert_eq!((verified.divergence, verified.end.as_str()), (None, "power-off 0"));
+}
+
 #[test]
 fn a_debian_boot_on_one_hart_replays_equal_on_both_engines_under_load_and_with_pauses() {
     let folder = tempfile::tempdir().expect("host folder");
@@ -118,5 +126,5 @@ fn a_debian_boot_on_four_harts_replays_equal() {
     let path = folder.path().join("debian.rec");
     let recorded = record(&path, 4);
     assert_eq!(replay(&path, Engine::Auto, false), recorded);
-    verified(&path, Engine::Auto);
+    verified_from_everywhere(&path);
 }

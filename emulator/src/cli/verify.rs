@@ -10,7 +10,7 @@ use crate::{
     machine::board::{Board, Engine},
     timeline::{
         Tuning,
-        verify::{Verified, verify},
+        verify::{Verified, verify, verify_from_everywhere},
     },
 };
 
@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Replays so many stretches between checkpoints at once.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
+    /// Replays to the end from power-on and from every checkpoint in the recording.
+    #[arg(long)]
+    every_checkpoint: bool,
     /// As JSON, for scripts.
     #[arg(long)]
     json: bool,
@@ -43,14 +46,26 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<Answer, CliError> {
     let tuning = Tuning { engine: args.engine, ..Tuning::default() };
-    let Verified { compared, steps, end, divergence } =
-        shown("replay", || verify(&args.file, boards, tuning, args.jobs as usize))?;
+    let jobs = args.jobs as usize;
+    let (replays, verified) = shown("replay", || {
+        if args.every_checkpoint {
+            verify_from_everywhere(&args.file, boards, tuning, jobs)
+        } else {
+            verify(&args.file, boards, tuning, jobs).map(|verified| (1, verified))
+        }
+    })?;
+    let Verified { compared, steps, end, divergence } = verified;
     let equal = divergence.is_none();
     if args.json {
         let report = serde_json::json!({
-            "file": args.file, "equal": equal, "digests": compared, "steps": steps, "end": end,
+            "file": args.file, "equal": equal, "replays": replays, "digests": compared,
+            "steps": steps, "end": end,
         });
         out.line(format_args!("{report}"));
+    } else if equal && args.every_checkpoint {
+        out.line(format_args!(
+            "equal: {replays} replays, {compared} digests up to instruction {steps} ({end})"
+        ));
     } else if equal {
         out.line(format_args!("equal: {compared} digests up to instruction {steps} ({end})"));
     } else {

@@ -103,11 +103,8 @@ impl FrameHeader {
     /// The header as it stands in the file.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
-        let flags = [
-            (self.compressed, FLAG_ZSTD),
-            (self.needed, FLAG_NEEDED),
-            (self.is_last, FLAG_LAST),
-        ];
+        let flags =
+            [(self.compressed, FLAG_ZSTD), (self.needed, FLAG_NEEDED), (self.is_last, FLAG_LAST)];
         let set = flags.into_iter().filter(|(is_set, _)| *is_set);
         let flags = set.fold(0, |flags, (_, flag)| flags | flag);
         let mut bytes = [0; HEADER_LEN];

@@ -230,11 +230,7 @@ impl Reader {
 
     /// The header of the frame at `offset` of a file of `length` bytes; for a progress mark the one
     /// that it stands for.
-    fn read_frame(
-        &mut self,
-        offset: u64,
-        length: u64,
-    ) -> io::Result<Result<FrameHeader, Damage>> {
+    fn read_frame(&mut self, offset: u64, length: u64) -> io::Result<Result<FrameHeader, Damage>> {
         let bytes = match read_array::<MARK_LEN>(&mut self.file, offset, length)? {
             Ok(bytes) => bytes,
             Err(damage) => return Ok(Err(damage)),

@@ -2,28 +2,14 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
+use vmstate::property::Random;
+
 use crate::{clock::Position, door::kind};
 
 use super::{
     DIGEST_TRANSCRIPT, Damage, Description, END, Ending, FrameHeader, FrameKind, HEADER_LEN, Image,
     JournalError, PREAMBLE_LEN, Reader, Record, Writer,
 };
-
-/// A small generator (xorshift64*), so that every test can be replayed from its printed seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 struct Sample {
     folder: tempfile::TempDir,
@@ -71,10 +57,10 @@ fn record(kind: &str, needed: bool, steps: u64, data: Vec<u8>) -> Record {
     }
 }
 
-/// A recording of six batches: inputs, digests and the end.
+/// A recording of six batches: inputs, digests and the end; progress marks stand between them.
 fn sample(seed: u64) -> Sample {
     let folder = tempfile::tempdir().unwrap();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed << 1);
     let mut writer = Writer::create(&folder.path().join("run.rec"), &description()).unwrap();
     let mut records = Vec::new();
     let mut steps = 0;
@@ -97,6 +83,10 @@ fn sample(seed: u64) -> Sample {
         }
         let now = records.last().unwrap().position;
         writer.flush(now).unwrap();
+        if batch < 5 {
+            steps += 1 + random.below(1 << 30);
+            writer.flush(record(kind::SERIAL_INPUT, true, steps, Vec::new()).position).unwrap();
+        }
     }
     writer.finish(records.last().unwrap().position).unwrap();
     Sample { folder, records }
@@ -141,11 +131,17 @@ fn progress_without_records_is_kept() {
     let path = folder.path().join("run.rec");
     let mut writer = Writer::create(&path, &description()).unwrap();
     let far = Position { steps: 77, idle_ns: 5, sequence: 0 };
+    let before = writer.bytes();
     writer.flush(far).unwrap();
-    let bytes = writer.bytes();
+    assert_eq!(writer.bytes() - before, 20, "bytes of a progress mark");
     writer.flush(far).unwrap();
-    assert_eq!(writer.bytes(), bytes, "nothing new, nothing written");
+    assert_eq!(writer.bytes() - before, 20, "nothing new, nothing written");
     assert_eq!(Reader::open(&path).unwrap().last(), far);
+    // A guest that sleeps for days goes further than a mark can say.
+    let farther = Position { steps: 78, idle_ns: far.idle_ns + (1 << 48), sequence: 0 };
+    writer.flush(farther).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!((reader.last(), reader.record_count()), (farther, 0));
 }
 
 #[test]
@@ -187,7 +183,7 @@ fn a_cut_anywhere_is_an_error_or_a_prefix() {
 fn a_thousand_bit_flips_are_never_misread() {
     let seed = 0x5eed_0006;
     println!("seed {seed:#x}");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed << 1);
     let sample = sample(4);
     let whole = sample.bytes();
     for _ in 0..1_000 {
@@ -208,7 +204,7 @@ fn a_thousand_bit_flips_are_never_misread() {
 #[test]
 fn random_bytes_behind_a_good_beginning_end_it_there() {
     let sample = sample(5);
-    let mut random = Random(0x5eed_0007);
+    let mut random = Random::new(0x5eed_0007);
     let bytes = sample.bytes();
     let second = Reader::open(&sample.path()).unwrap().frames()[1];
     let keep = usize::try_from(second.offset).unwrap();
@@ -251,13 +247,20 @@ fn a_doubled_or_lost_frame_ends_the_recording_before_it() {
             ..usize::try_from(frames[to].end()).unwrap()]
     };
     let start = &bytes[..PREAMBLE_LEN];
-    for (label, hurt, found) in [
-        ("doubled", [start, cut(0, 2), cut(2, 6)].concat(), 2),
-        ("lost", [start, cut(0, 2), cut(4, 6)].concat(), 4),
+    // Records have odd numbers here, progress marks even ones.
+    for (label, hurt, damage, before) in [
+        (
+            "doubled records",
+            [cut(0, 3), cut(3, 6)].concat(),
+            Damage::Number { expected: 4, found: 3 },
+            3,
+        ),
+        ("lost", [cut(0, 2), cut(5, 6)].concat(), Damage::Number { expected: 3, found: 5 }, 2),
+        ("doubled mark", [cut(0, 2), cut(2, 6)].concat(), Damage::MarkChecksum, 2),
+        ("lost before a mark", [cut(0, 2), cut(4, 6)].concat(), Damage::MarkChecksum, 2),
     ] {
-        let reader = sample.open(&hurt).unwrap();
-        let damage = Damage::Number { expected: 3, found };
-        let offset = frames[2].end();
+        let reader = sample.open(&[start, hurt.as_slice()].concat()).unwrap();
+        let offset = frames[before].end();
         assert_eq!(reader.ending(), Ending::Damaged { offset, damage }, "{label}");
     }
 }

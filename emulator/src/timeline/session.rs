@@ -175,11 +175,7 @@ impl<D: Door> RecordSession<D> {
         attended
     }
 
-    fn serve(
-        &mut self,
-        machine: &Machine,
-        leave: RecorderLeave,
-    ) -> Result<Attended, SessionError> {
+    fn serve(&mut self, machine: &Machine, leave: RecorderLeave) -> Result<Attended, SessionError> {
         match leave {
             RecorderLeave::StateDigestDue => {
                 self.complete(machine);

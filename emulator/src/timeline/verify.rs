@@ -44,6 +44,9 @@ pub struct Verified {
     pub divergence: Option<Divergence>,
 }
 
+/// Where a replay begins and ends: power-on or a checkpoint, a position or the end of the recording.
+type Stretch = (Option<usize>, Option<Position>);
+
 /// Replays the recording at `path` on `jobs` threads and compares every digest.
 ///
 /// # Errors
@@ -56,20 +59,64 @@ pub fn verify(
 ) -> Result<Verified, VerifyError> {
     let recording = Reader::open(path).map_err(OpenError::from)?;
     let all = if jobs > 1 { checkpoints(&recording) } else { Vec::new() };
-    let stretches = spread(all.len(), jobs * STRETCHES_PER_JOB);
-    let end_of = |number: usize| stretches.get(number).map(|checkpoint| all[*checkpoint].position);
-    let begin_of = |number: usize| number.checked_sub(1).map(|before| stretches[before]);
+    let begins = spread(all.len(), jobs * STRETCHES_PER_JOB);
+    let ends = begins.iter().map(|number| Some(all[*number].position)).chain([None]);
+    let stretches: Vec<Stretch> =
+        [None].into_iter().chain(begins.iter().copied().map(Some)).zip(ends).collect();
     progress::expect(recording.last().steps);
+    first_difference(replay_all(path, boards, tuning, jobs, &stretches))
+}
+
+/// Replays the recording at `path` to its end from power-on and from every checkpoint in it: as many
+/// times, and the first of them that differs, if any.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_from_everywhere(
+    path: &Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+    jobs: usize,
+) -> Result<(usize, Verified), VerifyError> {
+    let recording = Reader::open(path).map_err(OpenError::from)?;
+    let all = checkpoints(&recording);
+    let last = recording.last().steps;
+    progress::expect(all.iter().map(|at| last - at.position.steps).sum::<u64>() + last);
+    let begins = [None].into_iter().chain((0..all.len()).map(Some));
+    let stretches: Vec<Stretch> = begins.map(|begin| (begin, None)).collect();
+    let whole = first_difference(replay_all(path, boards, tuning, jobs, &stretches))?;
+    Ok((stretches.len(), whole))
+}
+
+/// All the reports in one: the first that differs, or the last.
+fn first_difference(reports: Vec<Result<Verified, VerifyError>>) -> Result<Verified, VerifyError> {
+    let mut whole = Verified { compared: 0, steps: 0, end: String::new(), divergence: None };
+    for report in reports {
+        let report = report?;
+        whole = Verified { compared: whole.compared + report.compared, ..report };
+        // What comes after the first difference follows from it.
+        if whole.divergence.is_some() {
+            break;
+        }
+    }
+    Ok(whole)
+}
+
+/// Replays `stretches` on `jobs` threads; the reports are in their order.
+fn replay_all(
+    path: &Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+    jobs: usize,
+    stretches: &[Stretch],
+) -> Vec<Result<Verified, VerifyError>> {
     let (next, watched) = (AtomicUsize::new(0), progress::watched());
     let work = || {
         let mut reports = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number > stretches.len() {
-                return reports;
-            }
-            let report = stretch(path, boards, tuning, begin_of(number), end_of(number));
-            reports.push((number, report));
+            let Some((begin, end)) = stretches.get(number) else { return reports };
+            reports.push((number, stretch(path, boards, tuning, *begin, *end)));
         }
     };
     let mut reports: Vec<_> = std::thread::scope(|scope| {
@@ -84,16 +131,7 @@ pub fn verify(
         reports
     });
     reports.sort_by_key(|(number, _)| *number);
-    let mut whole = Verified { compared: 0, steps: 0, end: String::new(), divergence: None };
-    for (_, report) in reports {
-        let report = report?;
-        whole = Verified { compared: whole.compared + report.compared, ..report };
-        // What comes after the first difference follows from it.
-        if whole.divergence.is_some() {
-            break;
-        }
-    }
-    Ok(whole)
+    reports.into_iter().map(|(_, report)| report).collect()
 }
 
 /// At most `most` of the numbers below `count`, evenly spread.
