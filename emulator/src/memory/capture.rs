@@ -54,6 +54,9 @@ impl GuestMemory {
     pub fn capture_some(&self, limit: usize) -> Option<CapturedPages> {
         let capture = &mut self.epoch.borrow_mut().capture;
         let mut copies = std::mem::take(&mut capture.saved);
+        if !capture.owed.is_empty() {
+            copies.bytes.reserve_exact(limit * PAGE_LEN);
+        }
         for _ in 0..limit {
             let Some(page) = capture.owed.next(capture.next) else {
                 capture.owed.clear();
