@@ -6,6 +6,7 @@ mod snapshots {
     mod conversion;
     mod failed_saves;
     mod goldens;
+    mod locks;
     mod machines;
     mod refusals;
     mod verbs;

@@ -1,7 +1,7 @@
 //! The command line: one file a verb, whose doc comment is its help.
 //!
-//! A verb is a module with `Args` (what clap parses) and `run`. Adding one is a file and a word in
-//! [`Verb`]. Without a verb the command line runs a machine ([`run`]). Exit codes of verbs: 0 done or
+//! A verb is a module with `Args` (what clap parses) and `run`. Adding one is a file, declared here, and
+//! its word in `verbs!`. Without a verb the command line runs a machine ([`run`]). Exit codes of verbs: 0 done or
 //! yes, 1 no (files differ, a file would not load), 2 wrong usage or bad input; a run ends with the
 //! guest's code. What a user asked for goes to standard output, everything else to standard error.
 
@@ -59,24 +59,46 @@ struct Cli {
     run: run::Args,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Bisect(bisect::Args),
-    Check(check::Args),
-    Convert(convert::Args),
-    Completions(completions::Args),
-    Diff(diff::Args),
-    Dump(dump::Args),
-    Info(info::Args),
-    Machines(machines::Args),
-    Manual(manual::Args),
-    Pack(pack::Args),
-    Query(query::Args),
-    Schema(schema::Args),
-    Snapshot(snapshot::Args),
-    Timeline(timeline::Args),
-    Verify(verify::Args),
+/// The verbs: each is a module with `Args`, whose doc comment is its help, and `run`.
+macro_rules! verbs {
+    ($($verb:ident),+ $(,)?) => {
+        #[derive(Debug, Subcommand)]
+        #[expect(non_camel_case_types, reason = "one word is a verb's module and its name")]
+        enum Verb {
+            $($verb($verb::Args)),+
+        }
+
+        impl Verb {
+            fn run(
+                &self,
+                boards: &'static [&'static dyn Board],
+                out: &mut Output,
+            ) -> Result<Answer, CliError> {
+                match self {
+                    $(Self::$verb(args) => $verb::run(args, boards, out)),+
+                }
+            }
+        }
+    };
 }
+
+verbs![
+    bisect,
+    check,
+    convert,
+    completions,
+    diff,
+    dump,
+    info,
+    machines,
+    manual,
+    pack,
+    query,
+    schema,
+    snapshot,
+    timeline,
+    verify,
+];
 
 /// The command line as clap knows it: man page, completions and the book's tests are made from it.
 #[must_use]
@@ -90,23 +112,7 @@ pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     start_tracing(cli.verbose);
     let mut output = Output::stdout();
     let Some(verb) = cli.verb else { return run::run(&cli.run, boards) };
-    let result = match verb {
-        Verb::Bisect(args) => bisect::run(&args, boards, &mut output),
-        Verb::Check(args) => check::run(&args, boards, &mut output),
-        Verb::Convert(args) => convert::run(&args, boards, &mut output),
-        Verb::Completions(args) => completions::run(&args, command(), &mut output),
-        Verb::Diff(args) => diff::run(&args, &mut output),
-        Verb::Dump(args) => dump::run(&args, &mut output),
-        Verb::Info(args) => info::run(&args, &mut output),
-        Verb::Manual(args) => manual::run(&args, command(), &mut output),
-        Verb::Machines(args) => machines::run(&args, boards, &mut output),
-        Verb::Pack(args) => pack::run(&args, boards, &mut output),
-        Verb::Query(args) => query::run(&args, boards, &mut output),
-        Verb::Schema(args) => schema::run(&args, &mut output),
-        Verb::Snapshot(args) => snapshot::run(&args, &mut output),
-        Verb::Timeline(args) => timeline::run(&args, boards, &mut output),
-        Verb::Verify(args) => verify::run(&args, boards, &mut output),
-    };
+    let result = verb.run(boards, &mut output);
     output.finish(result)
 }
 

@@ -169,8 +169,8 @@ impl Instance for FaultyDevice {
         if self.fault.blank.is_some() { Ok(()) } else { self.inner.swap(staged) }
     }
 
-    fn finish(&mut self) -> Result<(), LoadError> {
-        self.inner.finish()
+    fn finish(&mut self, staged: &Staged) -> Result<(), LoadError> {
+        self.inner.finish(staged)
     }
 
     fn rebuild(&mut self) {

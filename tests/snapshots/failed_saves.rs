@@ -54,13 +54,37 @@ fn large(folder: &Path) -> PathBuf {
     path
 }
 
+/// On a file system of 256 KiB, mounted for one process. Where the host forbids namespaces,
+/// `scripts/test` leaves it out and says so.
 #[test]
 fn a_full_disk_is_an_error_that_names_the_file_and_leaves_the_old_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = large(folder.path());
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).expect("the folder is writable");
+    let script = "mount -t tmpfs -o size=256k tmpfs \"$2\" && printf old >\"$2/target\" || exit 9
+        \"$0\" snapshot flatten \"$1\" -o \"$2/target\"
+        code=$?
+        cat \"$2\"/*
+        ls -A \"$2\"
+        exit $code";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .args([Path::new(env!("CARGO_BIN_EXE_emulator")), &source, &disk])
+        .output()
+        .expect("it starts");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("disk/target") && error.contains("No space left"), "{error}");
+    assert_eq!(text(&output.stdout), "oldtarget\n", "the old content, and nothing beside it");
+}
+
+#[test]
+fn a_limit_on_files_is_an_error_that_names_the_file_and_leaves_the_old_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = large(folder.path());
     let target = folder.path().join("target");
     fs::write(&target, b"what was there").expect("written");
-    // The limit on the size of a file fails a write as a full disk does, and needs no privileges.
     let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" snapshot flatten \"$1\" -o \"$2\"";
     let output = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_emulator")])

@@ -127,6 +127,14 @@ impl Field {
         self.since.value <= version && self.until.is_none_or(|until| version <= until.value)
     }
 
+    /// Its `when` condition.
+    pub(crate) fn condition(&self) -> Option<&Expr> {
+        match &self.presence {
+            Presence::When(condition) => Some(condition),
+            Presence::Always | Presence::Subsection(_) => None,
+        }
+    }
+
     /// Whether it is saved.
     pub(crate) fn is_state(&self) -> bool {
         matches!(self.role, Role::State)

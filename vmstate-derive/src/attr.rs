@@ -42,6 +42,11 @@ pub(crate) fn parse(input: &syn::DeriveInput, errors: &mut Errors) -> Input {
         versioned |= meta.path.is_ident("version");
         type_word(&mut parsed, meta)
     });
+    if parsed.version.value == 0 {
+        errors.span(parsed.version.span, "versions start at 1");
+        // So that nothing follows from it.
+        parsed.version.value = 1;
+    }
     if !versioned {
         errors.span(here, "the state of a type has a version: write `#[vmstate(version = 1)]`");
     }
@@ -119,7 +124,11 @@ fn number(meta: &ParseNestedMeta<'_>) -> syn::Result<Number> {
 }
 
 fn name(meta: &ParseNestedMeta<'_>) -> syn::Result<String> {
-    let literal: LitStr = meta.value()?.parse()?;
+    plain_name(&meta.value()?.parse()?)
+}
+
+/// What a stable name may be: one word of the lock.
+fn plain_name(literal: &LitStr) -> syn::Result<String> {
     let name = literal.value();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     if name.is_empty() || name.len() > 128 || !name.chars().all(plain) {
@@ -229,10 +238,13 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
             field.default = DefaultValue::Expr(meta.value()?.parse()?);
         }
         "default" => field.default = DefaultValue::Std,
-        "when" => field.presence = Presence::When(meta.value()?.parse()?),
+        "when" => {
+            let condition = meta.value()?.parse()?;
+            take_presence(field, Presence::When(condition), meta)?;
+        }
         "subsection" => {
             let needed = single(meta, "needed", "write `subsection(needed = path)`")?;
-            field.presence = Presence::Subsection(needed);
+            take_presence(field, Presence::Subsection(needed), meta)?;
         }
         "equal" => field.equal = true,
         "validate" => field.validate = Some(meta.value()?.parse()?),
@@ -240,14 +252,14 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
         "alias" => field.aliases.push(alias(meta)?),
         "convert" => field.converts.push(convert(meta)?),
         "flags" => {
+            if !has_parameters(meta) {
+                return Err(meta.error("write `flags(NAME = bit, ..)`"));
+            }
             meta.parse_nested_meta(|inner| {
                 let ident = inner.path.require_ident()?.clone();
                 field.flags.push((ident, number(&inner)?));
                 Ok(())
             })?;
-            if field.flags.is_empty() {
-                return Err(meta.error("write `flags(NAME = bit, ..)`"));
-            }
         }
         "former_flags" => {
             let step = former_flags(field, meta)?;
@@ -255,10 +267,11 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
         }
         "skip" => {
             skip_reason(meta)?;
-            field.role = Role::Skip;
+            take_role(field, Role::Skip, meta)?;
         }
         "cache" => {
-            field.role = Role::Cache(single(meta, "rebuild", "write `cache(rebuild = path)`")?);
+            let rebuild = single(meta, "rebuild", "write `cache(rebuild = path)`")?;
+            take_role(field, Role::Cache(rebuild), meta)?;
         }
         "until" => {
             return Err(meta.error(
@@ -268,6 +281,37 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
         }
         _ => return Err(meta.error(format!("unknown word; a field has {FIELD_WORDS}"))),
     }
+    Ok(())
+}
+
+/// Whether something stands in parentheses behind the word; nothing is taken.
+fn has_parameters(meta: &ParseNestedMeta<'_>) -> bool {
+    let ahead = meta.input.fork();
+    let inside = || -> syn::Result<bool> {
+        let content;
+        syn::parenthesized!(content in ahead);
+        Ok(!content.is_empty())
+    };
+    inside().unwrap_or(false)
+}
+
+fn take_role(field: &mut Field, role: Role, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    if !field.is_state() {
+        return Err(meta.error("a field is either `skip` or `cache`"));
+    }
+    field.role = role;
+    Ok(())
+}
+
+fn take_presence(
+    field: &mut Field,
+    presence: Presence,
+    meta: &ParseNestedMeta<'_>,
+) -> syn::Result<()> {
+    if !matches!(field.presence, Presence::Always) {
+        return Err(meta.error("a field is either `when` or `subsection`"));
+    }
+    field.presence = presence;
     Ok(())
 }
 
@@ -330,16 +374,21 @@ fn alias(meta: &ParseNestedMeta<'_>) -> syn::Result<(LitStr, Number)> {
         let literal: LitInt = content.parse()?;
         Ok((name, Number { value: literal.base10_parse()?, span: literal.span() }))
     };
-    read().map_err(|error| {
+    let alias = read().map_err(|error| {
         // What is left unread would be a second error.
         content.parse::<proc_macro2::TokenStream>().map(drop).ok();
         syn::Error::new(error.span(), usage)
-    })
+    })?;
+    plain_name(&alias.0)?;
+    Ok(alias)
 }
 
 fn former_flags(field: &Field, meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
     let usage = "write `former_flags(until = LAST_VERSION_WITH_THEM, NAME = bit, ..)`";
     let (mut until, mut flags) = (None, Vec::new());
+    if !has_parameters(meta) {
+        return Err(meta.error(usage));
+    }
     meta.parse_nested_meta(|inner| {
         if inner.path.is_ident("until") {
             until = Some(number(&inner)?);

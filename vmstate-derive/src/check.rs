@@ -1,18 +1,15 @@
 //! Every rule that tokens can decide. What needs types is left to traits and constants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syn::{GenericArgument, PathArguments, Type};
 
-use crate::ast::{Body, DefaultValue, Field, Input, Presence, Role, Variant};
+use crate::ast::{Body, ConvertBy, DefaultValue, Field, Input, Number, Presence, Role, Variant};
 use crate::errors::Errors;
 
 /// Reports every broken rule of `input`.
 pub(crate) fn check(input: &Input, errors: &mut Errors) {
     let version = input.version;
-    if version.value == 0 {
-        errors.span(version.span, "versions start at 1");
-    }
     if input.version_min.value == 0 || input.version_min.value > version.value {
         let message = format!("the oldest loadable version lies between 1 and {}", version.value);
         errors.span(input.version_min.span, message);
@@ -48,6 +45,9 @@ pub(crate) fn check(input: &Input, errors: &mut Errors) {
 fn enumeration(input: &Input, variants: &[Variant], errors: &mut Errors) {
     if let Some(field) = input.removed.first() {
         errors.span(field.span, "an enum has no removed fields");
+    }
+    if input.wired {
+        errors.span(input.ident.span(), "an enum is a plain value: it cannot be `wired`");
     }
     if variants.is_empty() {
         errors.span(input.ident.span(), "an enum without variants has no state");
@@ -102,7 +102,7 @@ fn in_variant(field: &Field, errors: &mut Errors) {
     }
 }
 
-fn out_of_versions(input: &Input, found: crate::ast::Number, errors: &mut Errors) {
+fn out_of_versions(input: &Input, found: Number, errors: &mut Errors) {
     errors
         .span(found.span, format!("versions of `{}` are 1 to {}", input.name, input.version.value));
 }
@@ -150,6 +150,10 @@ fn removed_field(input: &Input, field: &Field, errors: &mut Errors) {
             format!("what do older versions get for `{0}`? write `default = VALUE`", field.name),
         );
     }
+    if field.since.value == 0 {
+        out_of_versions(input, field.since, errors);
+    }
+    flags(field, errors);
     state_type(input, &field.ty, &field.max_len, errors);
 }
 
@@ -188,28 +192,37 @@ fn field(input: &Input, field: &Field, errors: &mut Errors) {
 }
 
 fn flags(field: &Field, errors: &mut Errors) {
-    let width = match last_word(&field.ty).as_str() {
-        "u8" => 8,
-        "u16" => 16,
-        "u32" => 32,
-        _ => 64,
-    };
-    let mut bits = BTreeMap::new();
-    for (name, bit) in &field.flags {
-        if bit.value >= width {
-            errors.span(bit.span, format!("the bits of this integer are 0 to {}", width - 1));
-        }
-        if let Some(other) = bits.insert(bit.value, name) {
-            errors.span(bit.span, format!("bit {} is already `{other}`", bit.value));
-        }
-        if field.flags.iter().filter(|(other, _)| other == name).count() > 1 {
-            errors.span(name.span(), format!("the name `{name}` stands twice"));
+    named_bits(field, &field.flags, errors);
+    for step in &field.converts {
+        if let ConvertBy::Flags(flags) = &step.by {
+            named_bits(field, flags, errors);
         }
     }
     if !field.flags.is_empty()
         && !["u8", "u16", "u32", "u64"].contains(&last_word(&field.ty).as_str())
     {
         errors.at(&field.ty, "`flags` names the bits of a u8, u16, u32 or u64");
+    }
+}
+
+fn named_bits(field: &Field, flags: &[(syn::Ident, Number)], errors: &mut Errors) {
+    let width = match last_word(&field.ty).as_str() {
+        "u8" => 8,
+        "u16" => 16,
+        "u32" => 32,
+        _ => 64,
+    };
+    let (mut bits, mut names) = (BTreeMap::new(), BTreeSet::new());
+    for (name, bit) in flags {
+        if bit.value >= width {
+            errors.span(bit.span, format!("the bits of this integer are 0 to {}", width - 1));
+        }
+        if let Some(other) = bits.insert(bit.value, name) {
+            errors.span(bit.span, format!("bit {} is already `{other}`", bit.value));
+        }
+        if !names.insert(name) {
+            errors.span(name.span(), format!("the name `{name}` stands twice"));
+        }
     }
 }
 
@@ -229,33 +242,34 @@ fn evolution(input: &Input, field: &Field, errors: &mut Errors) {
     let mut last = field.since.value.saturating_sub(1);
     for (name, until) in &field.aliases {
         if until.value <= last || until.value >= input.version.value {
-            errors.span(
-                until.span,
-                format!(
-                    "the field was called `{}` up to a version from {} to {}: a rename is a new version",
-                    name.value(),
-                    last + 1,
-                    input.version.value.saturating_sub(1)
-                ),
-            );
+            let what = format!("a rename, from `{}`,", name.value());
+            no_such_step(input, &what, last, *until, errors);
         }
         last = until.value;
     }
     let mut last = field.since.value.saturating_sub(1);
     for convert in &field.converts {
         if convert.until.value <= last || convert.until.value >= input.version.value {
-            errors.span(
-                convert.until.span,
-                format!(
-                    "`until` of a conversion lies between {} and {}: a new type is a new version",
-                    last + 1,
-                    input.version.value.saturating_sub(1)
-                ),
-            );
+            no_such_step(input, "a conversion", last, convert.until, errors);
         }
         last = convert.until.value;
         state_type(input, &convert.from, &convert.max_len, errors);
     }
+}
+
+/// `until` of a rename or conversion is no version between the step before and the present one.
+fn no_such_step(input: &Input, what: &str, last: u32, until: Number, errors: &mut Errors) {
+    let version = input.version.value;
+    let message = if until.value > last {
+        format!(
+            "{what} is a new version: its `until` is at most {}, or write `version = {}`",
+            version - 1,
+            until.value.saturating_add(1)
+        )
+    } else {
+        format!("`until` of {what} comes after version {last}: the oldest stands first")
+    };
+    errors.span(until.span, message);
 }
 
 /// Types that cannot be state, and containers without a maximum.

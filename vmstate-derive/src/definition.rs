@@ -83,6 +83,13 @@ pub(crate) fn as_field(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStrea
     quote_spanned!(ty.span()=> <#ty as #krate::Field<#bounds>>)
 }
 
+/// `<Type as Value<Bounds>>`, at the span of the type: what a plain type asks of its fields.
+pub(crate) fn as_value(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStream {
+    let krate = &input.krate;
+    let bounds = bounds(input, max_len);
+    quote_spanned!(ty.span()=> <#ty as #krate::Value<#bounds>>)
+}
+
 /// The names and bits of a flags field, ascending by bit.
 pub(crate) fn flag_names(flags: &[(syn::Ident, Number)]) -> TokenStream {
     let mut flags: Vec<(String, u32)> =
@@ -208,9 +215,13 @@ fn default_fn(input: &Input, field: &Field) -> TokenStream {
 pub(crate) fn fresh_value(input: &Input, field: &Field) -> TokenStream {
     let ty = &field.ty;
     match &field.default {
-        DefaultValue::Zero => {
+        DefaultValue::Zero if input.is_wired() => {
             let as_field = as_field(input, ty, &field.max_len);
             quote!(#as_field::fresh())
+        }
+        DefaultValue::Zero => {
+            let as_value = as_value(input, ty, &field.max_len);
+            quote!(#as_value::fresh_value())
         }
         DefaultValue::Std => quote!(<#ty as ::core::default::Default>::default()),
         DefaultValue::Expr(expr) => quote_spanned!(expr.span()=> #expr),

@@ -13,7 +13,7 @@ use syn::Generics;
 use syn::spanned::Spanned;
 
 use crate::ast::{Body, Field, Input, Presence};
-use crate::definition::{as_field, bounds, flag_names, fresh_value, vmstate_impl};
+use crate::definition::{as_field, as_value, flag_names, fresh_value, vmstate_impl};
 use crate::lock::Lock;
 
 /// The implementations of a checked type.
@@ -98,6 +98,11 @@ fn local(field: &Field) -> syn::Ident {
     format_ident!("__field_{}", field.name)
 }
 
+/// The local that holds the marker of a `when` field.
+fn marker(field: &Field) -> syn::Ident {
+    format_ident!("__marker_{}", field.name)
+}
+
 /// Saves `value`, an expression of type `&Type`.
 fn save_field(input: &Input, field: &Field, value: &TokenStream) -> TokenStream {
     let krate = &input.krate;
@@ -140,9 +145,12 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
     let name = &field.name;
     let local = local(field);
     let ty = &field.ty;
-    let loaded = if field.flags.is_empty() {
+    let loaded = if field.flags.is_empty() && input.is_wired() {
         let as_field = as_field(input, ty, &field.max_len);
         quote!(#as_field::load(__reader))
+    } else if field.flags.is_empty() {
+        let as_value = as_value(input, ty, &field.max_len);
+        quote!(#as_value::load_value(__reader))
     } else {
         let mask = mask(input, field);
         quote!(#krate::field::flags::load::<#ty>(#mask, __reader))
@@ -158,10 +166,23 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
         }
     };
     let mut loaded = or_return(loaded);
-    if !matches!(field.presence, Presence::Always) {
-        let present = or_return(quote!(#krate::wire::Reader::bool(__reader)));
-        let fresh = fresh_value(input, field);
-        loaded = quote!(if #present { #loaded } else { #fresh });
+    let fresh = || fresh_value(input, field);
+    let mut marked = None;
+    match field.presence {
+        Presence::Always => {}
+        Presence::Subsection(_) => {
+            let (present, fresh) =
+                (or_return(quote!(#krate::wire::Reader::bool(__reader))), fresh());
+            loaded = quote!(if #present { #loaded } else { #fresh });
+        }
+        Presence::When(_) => {
+            let (marker, fresh) = (marker(field), fresh());
+            let read = or_return(quote!(#krate::wire::Reader::marker(__reader)));
+            marked = Some(quote!(let #marker = #read;));
+            loaded = quote! {
+                if #marker == #krate::wire::Marker::Present { #loaded } else { #fresh }
+            };
+        }
     }
     let validation = field.validate.as_ref().map(|validate| {
         let verdict = quote_spanned!(validate.span()=> (#validate)(&#local));
@@ -169,22 +190,25 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
         quote!(let () = #valid;)
     });
     quote! {
+        #marked
         let #local = #loaded;
         #validation
     }
 }
 
-/// Proof that each field is a plain value, with the error at the field's type.
-fn assert_values<'a>(
+/// Compares a `when` with what the file says: `marker` and `object`, a `&Self`, are expressions.
+fn agree_field(
     input: &Input,
-    fields: impl IntoIterator<Item = &'a &'a Field>,
+    field: &Field,
+    marker: &TokenStream,
+    object: &TokenStream,
 ) -> TokenStream {
-    let krate = &input.krate;
-    fields
-        .into_iter()
-        .map(|field| {
-            let (ty, bounds) = (&field.ty, bounds(input, &field.max_len));
-            quote_spanned!(ty.span()=> #krate::field::assert_value::<#ty, #bounds>();)
-        })
-        .collect()
+    let (krate, name) = (&input.krate, &field.name);
+    let Some(condition) = field.condition() else { return TokenStream::new() };
+    let needed = quote_spanned!(condition.span()=> (#condition)(#object));
+    quote! {
+        if let ::core::result::Result::Err(__error) = #krate::__private::agreed(#marker, #needed) {
+            return ::core::result::Result::Err(#krate::error::LoadError::within(__error, #name));
+        }
+    }
 }

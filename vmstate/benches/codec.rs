@@ -90,7 +90,7 @@ fn cross_schema(group: &mut BenchmarkGroup<'_, WallTime>, machine: &mut new::Mac
             let mut staged =
                 machine.stage(black_box(&old_bytes), &schema, &table).expect("version 1 loads");
             Instance::swap(machine, &mut staged).expect("the same type");
-            Instance::finish(machine)
+            Instance::finish(machine, &staged)
         });
     });
     let mut devices = machine.devices.clone();
@@ -110,7 +110,7 @@ fn cross_schema(group: &mut BenchmarkGroup<'_, WallTime>, machine: &mut new::Mac
                 let mut staged =
                     live.stage(black_box(bytes), &schema, &table).expect("version 1 loads");
                 Instance::swap(live, &mut staged).expect("the same type");
-                Instance::finish(live).expect("no hook refuses");
+                Instance::finish(live, &staged).expect("no hook refuses");
             }
         });
     });
@@ -145,7 +145,7 @@ fn codec(criterion: &mut Criterion) {
             let mut staged =
                 machine.stage(black_box(&bytes), &schema, &table).expect("its own bytes");
             Instance::swap(&mut machine, &mut staged).expect("the same type");
-            Instance::finish(&mut machine)
+            Instance::finish(&mut machine, &staged)
         });
     });
     cross_schema(&mut group, &mut machine);

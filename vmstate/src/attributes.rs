@@ -136,8 +136,11 @@
 //! ```
 //!
 //! `when = path` and `subsection(needed = path)`: written only while the condition on the object holds;
-//! absent, it loads as its default. `when` is for fields without meaning in some configurations,
-//! `subsection` for rare state, so that state without it stays loadable by older builds.
+//! absent, it loads as its default. `when` is for fields without meaning in some configurations: where
+//! the state is loaded, the condition must say what it said where it was saved, or the load
+//! is refused and names the field; state of a version before the field gets the default either
+//! way. `subsection` is for rare state, so that state without it stays loadable by older builds; one that
+//! is there is loaded, whatever the condition says.
 //!
 //! ```
 //! use vmstate::{Instance, VmState};
@@ -154,6 +157,13 @@
 //! let mut bytes = Vec::new();
 //! Uart { has_fifo: true, fifo_level: 7, break_ns: 0 }.save(1, &mut bytes).expect("valid");
 //! assert_eq!(bytes, [0, 1, 7, 1]);
+//!
+//! let mut uart: Uart = vmstate::fresh();
+//! let error = uart.stage_newest(&[0, 1, 7, 0]).expect_err("no FIFO, but a level");
+//! assert_eq!(
+//!     error.to_string(),
+//!     "`fifo_level`: the file has the field, but by its `when` condition this state has none"
+//! );
 //! ```
 //!
 //! `equal`: configuration; it must be the same where the state is loaded, and reset leaves it alone.
@@ -195,7 +205,7 @@
 //!     active: u32,
 //! }
 //! let mut plic = Plic { sink: vec![], pending: 6, enabled: 3, active: 0 };
-//! plic.finish().expect("no hook refuses");
+//! plic.rebuild();
 //! assert_eq!(plic.active, 2);
 //! ```
 //!
@@ -217,8 +227,3 @@
 //! }
 //! assert_eq!(vmstate::fresh::<Mode>(), Mode::Idle);
 //! ```
-
-/// The device author's chapter, whose listings are tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/src/writing-a-device-state.md")]
-mod chapter {}

@@ -19,7 +19,7 @@
 mod emit;
 
 use self::emit::Emit;
-use crate::schema::{NAME_BYTES_MAX, Presence};
+use crate::schema::{NAME_BYTES_MAX, Presence, tag};
 
 /// A deriving type, in all its versions.
 #[derive(Clone, Copy, Debug)]
@@ -399,28 +399,19 @@ impl KindDef {
     #[must_use]
     pub const fn tag(&self) -> u8 {
         match self {
-            Self::Bool => 1,
-            Self::U8 => 2,
-            Self::U16 => 3,
-            Self::U32 => 4,
-            Self::U64 => 5,
-            Self::U128 => 6,
-            Self::I8 => 7,
-            Self::I16 => 8,
-            Self::I32 => 9,
-            Self::I64 => 10,
-            Self::I128 => 11,
-            Self::F32 => 12,
-            Self::F64 => 13,
-            Self::String(_) => 14,
-            Self::Option(_) => 15,
-            Self::Array(..) => 16,
-            Self::Seq(..) => 17,
-            Self::Set(..) => 18,
-            Self::Map(..) => 19,
-            Self::Tuple(_) => 20,
-            Self::Flags(..) => 21,
-            Self::Type(_) => 22,
+            Self::String(_) => tag::STRING,
+            Self::Option(_) => tag::OPTION,
+            Self::Array(..) => tag::ARRAY,
+            Self::Seq(..) => tag::SEQ,
+            Self::Set(..) => tag::SET,
+            Self::Map(..) => tag::MAP,
+            Self::Tuple(_) => tag::TUPLE,
+            Self::Flags(..) => tag::FLAGS,
+            Self::Type(_) => tag::TYPE,
+            scalar => match scalar.scalar() {
+                Some((tag, _)) => tag,
+                None => panic!("the kinds with parameters stand above"),
+            },
         }
     }
 
@@ -428,19 +419,6 @@ impl KindDef {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Bool => "bool",
-            Self::U8 => "u8",
-            Self::U16 => "u16",
-            Self::U32 => "u32",
-            Self::U64 => "u64",
-            Self::U128 => "u128",
-            Self::I8 => "i8",
-            Self::I16 => "i16",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::I128 => "i128",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
             Self::String(_) => "string",
             Self::Option(_) => "option",
             Self::Array(..) => "array",
@@ -450,6 +428,10 @@ impl KindDef {
             Self::Tuple(_) => "tuple",
             Self::Flags(..) => "flags",
             Self::Type(_) => "type",
+            scalar => match scalar.scalar() {
+                Some((_, word)) => word,
+                None => panic!("the kinds with parameters stand above"),
+            },
         }
     }
 }

@@ -114,6 +114,18 @@ impl LoadError {
         SaveError(Box::new(Located { segments: self.0.segments, offset: None, problem }))
     }
 
+    /// Its path, outermost part first: fields by name, elements as `[index]`.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        self.0.segments.iter().rev().cloned().collect()
+    }
+
+    /// The same without a place in the bytes, because they are not the file's.
+    #[must_use]
+    pub(crate) fn unplaced(mut self) -> Self {
+        self.0.offset = None;
+        self
+    }
+
     /// The byte of the instance at which it was found, if it is about bytes.
     #[must_use]
     pub fn offset(&self) -> Option<usize> {
@@ -265,6 +277,16 @@ pub enum LoadProblem {
         found: String,
         /// Value of the live object.
         expected: String,
+    },
+    /// A field's `when` says otherwise than the file.
+    #[error(
+        "the file {} the field, but by its `when` condition this state {}",
+        if *.found { "has" } else { "lacks" },
+        if *.found { "has none" } else { "has one" }
+    )]
+    Presence {
+        /// Whether the file has it.
+        found: bool,
     },
     /// `post_load` refused the state.
     #[error("post_load of `{type_name}`: {reason}")]

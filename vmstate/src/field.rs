@@ -85,8 +85,23 @@ pub trait Field<B = Unbounded>: Sized {
 
     /// Gives the staged value this one's `equal` fields, so that [`check`](Self::check) would find
     /// no difference.
-    fn adopt(&self, staged: &mut Self::Staged) {
+    ///
+    /// # Errors
+    /// [`LoadProblem::Presence`]: under the other configuration a `when` says otherwise.
+    fn adopt(&self, staged: &mut Self::Staged) -> Result<(), LoadError> {
         let _ = staged;
+        Ok(())
+    }
+
+    /// Compares the `when` conditions, now that the state is in place, with what `staged` (which holds
+    /// what was live, and still the file's markers) says was there. A plain value has compared
+    /// its own when it was decoded. Rebuilds caches that a condition might read.
+    ///
+    /// # Errors
+    /// [`LoadProblem::Presence`].
+    fn agree(&mut self, staged: &Self::Staged) -> Result<(), LoadError> {
+        let _ = staged;
+        Ok(())
     }
 
     /// Rebuilds caches and runs `post_load`, innermost first.
@@ -153,7 +168,44 @@ pub trait Field<B = Unbounded>: Sized {
     note = "it is no deriving type, or it has `skip`, `cache` or `wired` fields: then it cannot stand in a container, and the struct that holds it says `#[vmstate(wired)]`",
     note = "a container that grows needs `#[vmstate(max_len = N)]`"
 )]
-pub trait Value<B = Unbounded>: Field<B, Staged = Self> + 'static {}
+pub trait Value<B = Unbounded>: Field<B, Staged = Self> + 'static {
+    /// [`Field::load`]. These four are what expanded code calls, so that a field that is no value is one error.
+    ///
+    /// # Errors
+    /// As [`Field::load`].
+    #[doc(hidden)]
+    #[inline]
+    fn load_value(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
+        Self::load(reader)
+    }
+
+    /// [`Field::fresh`].
+    #[doc(hidden)]
+    #[inline]
+    fn fresh_value() -> Self {
+        Self::fresh()
+    }
+
+    /// [`Field::check`].
+    ///
+    /// # Errors
+    /// As [`Field::check`].
+    #[doc(hidden)]
+    #[inline]
+    fn check_value(&self, staged: &Self) -> Result<(), LoadError> {
+        self.check(staged)
+    }
+
+    /// [`Field::adopt`].
+    ///
+    /// # Errors
+    /// As [`Field::adopt`].
+    #[doc(hidden)]
+    #[inline]
+    fn adopt_value(&self, staged: &mut Self) -> Result<(), LoadError> {
+        self.adopt(staged)
+    }
+}
 
 /// A type with `#[derive(VmState)]`.
 pub trait VmState: Field {
@@ -163,9 +215,6 @@ pub trait VmState: Field {
     /// Hash of the newest shape.
     const HASH: u128 = Self::DEF.hash_in(Self::DEF.version);
 }
-
-/// Proof, for the derive's expansion, that a field can stand where it does.
-pub const fn assert_value<T: Value<B>, B>() {}
 
 /// Encodes one value.
 ///
@@ -202,7 +251,7 @@ where
     From: Value<FromB>,
     To: Value<ToB>,
 {
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::resolved(bytes);
     let from = From::load(&mut reader).map_err(|error| error.to_string())?;
     reader.finish().map_err(|error| error.to_string())?;
     let to = through(from).map_err(|error| error.to_string())?;

@@ -53,7 +53,8 @@ pub trait Instance {
         table: &SchemaTable,
     ) -> Result<Staged, LoadError>;
 
-    /// Decodes `bytes`, which [`Instance::save`] wrote in the newest version of this very build.
+    /// Decodes `bytes`, which this very build made: [`Instance::save`] in the newest version, or from
+    /// another version's.
     ///
     /// # Errors
     /// As [`Instance::stage`].
@@ -67,11 +68,13 @@ pub trait Instance {
     /// made by another type; nothing is changed then.
     fn swap(&mut self, staged: &mut Staged) -> Result<(), LoadError>;
 
-    /// Rebuilds caches, then runs `post_load`, innermost first.
+    /// After `staged` was swapped in: rebuilds caches, compares each `when` with what was there, then
+    /// runs `post_load`, innermost first.
     ///
     /// # Errors
-    /// A refusing `post_load`.
-    fn finish(&mut self) -> Result<(), LoadError>;
+    /// A `when` that says otherwise than the file, a refusing `post_load`;
+    /// [`LoadProblem::StagedForeign`].
+    fn finish(&mut self, staged: &Staged) -> Result<(), LoadError>;
 
     /// Rebuilds caches only: after a load was undone.
     fn rebuild(&mut self);
@@ -131,12 +134,12 @@ impl<T: VmState> Instance for T {
         table: &SchemaTable,
     ) -> Result<Staged, LoadError> {
         let mut staged = decode_from::<T>(bytes, writer, table)?;
-        self.adopt(&mut staged);
+        self.adopt(&mut staged)?;
         Ok(Box::new(staged))
     }
 
     fn stage_newest(&self, bytes: &[u8]) -> Result<Staged, LoadError> {
-        let staged = decode::<T>(bytes)?;
+        let staged = decode::<T>(Reader::resolved(bytes))?;
         self.check(&staged)?;
         Ok(Box::new(staged))
     }
@@ -149,7 +152,11 @@ impl<T: VmState> Instance for T {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), LoadError> {
+    fn finish(&mut self, staged: &Staged) -> Result<(), LoadError> {
+        let staged = staged
+            .downcast_ref::<T::Staged>()
+            .ok_or_else(|| LoadError::of_value(LoadProblem::StagedForeign))?;
+        T::agree(self, staged)?;
         T::finish(self)
     }
 
@@ -169,15 +176,15 @@ fn decode_from<T: VmState>(
     table: &SchemaTable,
 ) -> Result<T::Staged, LoadError> {
     if writer.hash.0 == T::HASH {
-        return decode::<T>(bytes);
+        return decode::<T>(Reader::new(bytes));
     }
     let upgrade = table.upgrades().get(const { &T::DEF }, writer, table)?;
-    decode::<T>(&upgrade.run(table, bytes)?)
+    // Places in the bytes that we made are none of the file's.
+    decode::<T>(Reader::resolved(&upgrade.run(table, bytes)?)).map_err(LoadError::unplaced)
 }
 
 /// Decodes the newest shape.
-fn decode<T: VmState>(bytes: &[u8]) -> Result<T::Staged, LoadError> {
-    let mut reader = Reader::new(bytes);
+fn decode<T: VmState>(mut reader: Reader<'_>) -> Result<T::Staged, LoadError> {
     let staged = T::load(&mut reader)?;
     reader.finish()?;
     Ok(staged)

@@ -7,7 +7,8 @@
 //!
 //! # Strategy
 //! [`Instances::stage`] decodes every section into staged values while the live machine is only
-//! looked at (configuration that must be equal is compared), and collects every problem it meets.
+//! looked at (configuration that must be equal is compared), and collects the first problem of each
+//! instance; [`Instances::explain`] looks for all of them.
 //! [`Instances::commit`] then swaps the staged values in, in the order of the declared dependencies;
 //! if a type refuses the whole, everything is swapped back. Between the two the caller stages what
 //! lies outside the schemas (RAM).
@@ -31,6 +32,7 @@ use crate::container::{
 };
 use crate::define::TypeDef;
 use crate::error::{LoadError, SaveError};
+use crate::explain;
 use crate::instance::{Instance, Staged};
 use crate::schema::{SCHEMA_PARTS_MAX, Schema, SchemaTable, TypeRef};
 
@@ -319,6 +321,21 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
         snapshot: &Snapshot<'_>,
         stage: StageOne,
     ) -> Result<StagedInstances, InstanceErrors> {
+        let mut matched = self.matched(snapshot)?;
+        let mut staged = Vec::with_capacity(self.entries.len());
+        for (entry, section) in self.entries.iter().zip(&matched.sections) {
+            let Some(section) = section else { continue };
+            match stage_one(&*entry.instance, section, snapshot, &matched.table, stage) {
+                Ok(value) => staged.push(value),
+                Err(error) => matched.problems.push(error.into()),
+            }
+        }
+        refuse(matched.all_problems())?;
+        Ok(StagedInstances { staged, order: matched.order })
+    }
+
+    /// Finds each instance's section, and everything that keeps the two lists from being one.
+    fn matched<'s>(&self, snapshot: &'s Snapshot<'_>) -> Result<Matched<'s>, InstanceErrors> {
         snapshot.header().check_loadable()?;
         let (table, damage) = snapshot.sound_schemas();
         let mut problems: Vec<InstanceProblem> = damage.into_iter().map(Into::into).collect();
@@ -327,10 +344,10 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
             problems.extend(errors.0);
             Vec::new()
         });
-        let mut sections: BTreeMap<&str, &SectionEntry> = BTreeMap::new();
+        let mut by_path: BTreeMap<&str, &SectionEntry> = BTreeMap::new();
         for entry in &snapshot.header().sections {
             if entry.kind == KIND_STATE {
-                if sections.insert(&entry.path, entry).is_some() {
+                if by_path.insert(&entry.path, entry).is_some() {
                     problems.push(InstanceProblem::Duplicate { path: entry.path.clone() });
                 }
             } else if entry.needed {
@@ -339,26 +356,42 @@ impl<'a, R: Deref<Target = dyn Instance + 'a>> Instances<R> {
                 problems.push(place.error(ErrorKind::UnknownNeeded { what, name }).into());
             }
         }
-        let mut staged = Vec::with_capacity(self.entries.len());
+        let mut sections = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
-            let Some(section) = sections.remove(entry.path.as_str()) else {
+            let section = by_path.remove(entry.path.as_str());
+            if section.is_none() {
                 problems.push(InstanceProblem::Missing {
                     path: entry.path.clone(),
                     type_name: entry.instance.type_name(),
                 });
-                continue;
-            };
-            match stage_one(&*entry.instance, section, snapshot, &table, stage) {
-                Ok(value) => staged.push(value),
-                Err(error) => problems.push(error.into()),
             }
+            sections.push(section);
         }
-        problems.extend(sections.into_values().map(|section| InstanceProblem::Unknown {
+        let unknown = by_path.into_values().map(|section| InstanceProblem::Unknown {
             path: section.path.clone(),
             type_name: section.type_name.clone(),
-        }));
-        refuse(problems)?;
-        Ok(StagedInstances { staged, order })
+        });
+        Ok(Matched { table, order, sections, problems, unknown: unknown.collect() })
+    }
+}
+
+/// The machine's list beside the file's.
+struct Matched<'s> {
+    table: SchemaTable,
+    /// Indices of the instances, each after all it depends on.
+    order: Vec<usize>,
+    /// For each instance, if the file has it.
+    sections: Vec<Option<&'s SectionEntry>>,
+    problems: Vec<InstanceProblem>,
+    /// Sections without an instance.
+    unknown: Vec<InstanceProblem>,
+}
+
+impl Matched<'_> {
+    fn all_problems(&mut self) -> Vec<InstanceProblem> {
+        let mut all = std::mem::take(&mut self.problems);
+        all.append(&mut self.unknown);
+        all
     }
 }
 
@@ -377,7 +410,7 @@ impl<'a, R: DerefMut<Target = dyn Instance + 'a>> Instances<R> {
         let mut problems = Vec::new();
         for index in &staged.order {
             let entry = &mut self.entries[*index];
-            if let Err(error) = entry.instance.finish() {
+            if let Err(error) = entry.instance.finish(&staged.staged[*index]) {
                 problems.push(InstanceProblem::Finish { path: entry.path.clone(), error });
             }
         }
@@ -402,6 +435,38 @@ impl<'a, R: DerefMut<Target = dyn Instance + 'a>> Instances<R> {
     pub fn load(&mut self, snapshot: &Snapshot<'_>) -> Result<(), InstanceErrors> {
         let mut staged = self.stage(snapshot)?;
         self.commit(&mut staged)
+    }
+
+    /// Everything that keeps the file from being loaded: what [`Instances::load`] reports, and of each
+    /// instance every field rather than the first, its hooks included. The live state is as it
+    /// was; of one instance there are at most [`REASONS_MAX`](crate::explain::REASONS_MAX).
+    ///
+    /// # Errors
+    /// All of it; `Ok` if the file would load.
+    pub fn explain(&mut self, snapshot: &Snapshot<'_>) -> Result<(), InstanceErrors> {
+        let mut matched = self.matched(snapshot)?;
+        for (entry, section) in self.entries.iter_mut().zip(&matched.sections) {
+            let Some(section) = section else { continue };
+            let read = snapshot
+                .section(section)
+                .and_then(|bytes| Ok((bytes, section.schema_in(&matched.table)?)));
+            match read {
+                Err(error) => matched.problems.push(error.into()),
+                Ok((bytes, writer)) => {
+                    let found =
+                        explain::reasons(&mut *entry.instance, &bytes, writer, &matched.table);
+                    matched.problems.extend(found.into_iter().map(|reason| {
+                        if reason.in_place {
+                            let (path, error) = (entry.path.clone(), reason.error);
+                            InstanceProblem::Finish { path, error }
+                        } else {
+                            section.value_error(&reason.error).into()
+                        }
+                    }));
+                }
+            }
+        }
+        refuse(matched.all_problems())
     }
 
     fn swap(&mut self, staged: &mut StagedInstances) {

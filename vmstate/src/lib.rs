@@ -1,4 +1,4 @@
-//! Versioned, self-describing state for emulated devices.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]
@@ -10,6 +10,7 @@ pub mod define;
 pub mod diff;
 pub mod dump;
 pub mod error;
+pub mod explain;
 pub mod field;
 pub mod inspect;
 pub mod instance;

@@ -6,7 +6,7 @@ pub use std::vec::Vec;
 use std::fmt::Display;
 
 use crate::error::{LoadError, LoadProblem, SaveError, SaveProblem};
-use crate::wire::Reader;
+use crate::wire::{Marker, Reader};
 
 /// Turns a refusing `pre_save` into ours.
 ///
@@ -28,6 +28,22 @@ pub fn post_loaded<E: Display>(verdict: Result<(), E>, type_name: &str) -> Resul
         let (type_name, reason) = (type_name.to_owned(), error.to_string());
         LoadError::of_value(LoadProblem::PostLoad { type_name, reason })
     })
+}
+
+/// Compares a field's marker with its `when` condition.
+///
+/// # Errors
+/// [`LoadProblem::Presence`].
+pub fn agreed(marker: Marker, needed: bool) -> Result<(), LoadError> {
+    let found = match marker {
+        Marker::Unstated => return Ok(()),
+        Marker::Present => true,
+        Marker::Absent => false,
+    };
+    if found == needed {
+        return Ok(());
+    }
+    Err(LoadError::of_value(LoadProblem::Presence { found }))
 }
 
 /// The error for an id that no variant has; `at` stands before the id.

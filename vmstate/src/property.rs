@@ -55,7 +55,7 @@ impl Subject {
     fn load(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
         let mut staged = self.instance.stage(bytes, &self.schema, &self.table)?;
         self.instance.swap(&mut staged)?;
-        self.instance.finish().inspect_err(|_| {
+        self.instance.finish(&staged).inspect_err(|_| {
             // The second swap undoes the first, as in a container's load.
             self.instance.swap(&mut staged).ok();
             self.instance.rebuild();
@@ -191,6 +191,7 @@ fn is_refusal(problem: &LoadProblem) -> bool {
         LoadProblem::Invalid { .. }
             | LoadProblem::NotEqual { .. }
             | LoadProblem::PostLoad { .. }
+            | LoadProblem::Presence { .. }
             | LoadProblem::Convert { .. }
     )
 }

@@ -59,8 +59,8 @@ impl Upgrade {
         let mut newest = SchemaTable::new();
         let target = collect(def, def.version, &mut newest);
         let target = resolved(&newest, &target)?;
-        let mut planner = plan::Planner::new(Direction::Up, table, &mut newest);
-        let plan = planner.types(writer, &target, def)?;
+        let planner = plan::Planner::new(Direction::Up, table, &mut newest);
+        let plan = planner.plan(writer, &target, def)?;
         Ok(Self { plan, newest })
     }
 
@@ -75,6 +75,32 @@ impl Upgrade {
         reader.finish()?;
         Ok(out)
     }
+}
+
+/// Everything about the shape and the values of `bytes`, written under `writer`, that keeps them from
+/// becoming the newest version of `def`; and the bytes of that version, in which every field at
+/// fault holds its default, if there are any.
+pub(crate) fn explain(
+    def: &'static TypeDef,
+    writer: &Schema,
+    table: &SchemaTable,
+    bytes: &[u8],
+) -> (Option<Vec<u8>>, Vec<LoadError>) {
+    let mut found = Vec::new();
+    let result = (|| {
+        let mut newest = SchemaTable::new();
+        let target = collect(def, def.version, &mut newest);
+        let target = resolved(&newest, &target)?;
+        let planner = plan::Planner::new(Direction::Up, table, &mut newest);
+        let (plan, problems) = planner.explain(writer, &target, def)?;
+        found.extend(problems);
+        let (mut out, mut reader) = (Vec::new(), Reader::new(bytes));
+        let mut runner = run::Runner::new(table, &newest).explaining();
+        let result = runner.types(&plan, &mut reader, &mut out).and_then(|()| reader.finish());
+        found.extend(runner.found());
+        result.map(|()| out)
+    })();
+    (result.map_err(|error| found.push(error)).ok(), found)
 }
 
 /// The upgrades found so far for the schemas of one table: a machine has many instances of few types.
@@ -151,8 +177,8 @@ fn lower(
 ) -> Result<(), LoadError> {
     let source = resolved(sources, source)?;
     let target = resolved(targets, target)?;
-    let mut planner = plan::Planner::new(Direction::Down, sources, targets);
-    let plan = planner.types(&source, &target, def)?;
+    let planner = plan::Planner::new(Direction::Down, sources, targets);
+    let plan = planner.plan(&source, &target, def)?;
     let mut reader = Reader::new(newest);
     run::Runner::new(sources, targets).types(&plan, &mut reader, out)?;
     reader.finish()

@@ -20,6 +20,7 @@ pub mod encode;
 pub mod hash;
 mod soundness;
 pub mod table;
+pub(crate) mod tag;
 
 pub use hash::SchemaHash;
 pub use table::SchemaTable;
@@ -271,19 +272,6 @@ impl fmt::Display for TypeRef {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bool => f.write_str("bool"),
-            Self::U8 => f.write_str("u8"),
-            Self::U16 => f.write_str("u16"),
-            Self::U32 => f.write_str("u32"),
-            Self::U64 => f.write_str("u64"),
-            Self::U128 => f.write_str("u128"),
-            Self::I8 => f.write_str("i8"),
-            Self::I16 => f.write_str("i16"),
-            Self::I32 => f.write_str("i32"),
-            Self::I64 => f.write_str("i64"),
-            Self::I128 => f.write_str("i128"),
-            Self::F32 => f.write_str("f32"),
-            Self::F64 => f.write_str("f64"),
             Self::String { max } => write!(f, "string(max {max})"),
             Self::Option(item) => write!(f, "option({item})"),
             Self::Array { item, count } => write!(f, "[{item}; {count}]"),
@@ -306,6 +294,9 @@ impl fmt::Display for Kind {
                 f.write_str(")")
             }
             Self::Type(type_ref) => write!(f, "{type_ref}"),
+            scalar => {
+                f.write_str(scalar.scalar().expect("the kinds with parameters stand above").1)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::error::{LoadError, LoadProblem};
 use crate::schema::{
     Field, Kind, Presence, Schema, SchemaError, SchemaTable, Shape, TYPE_DEPTH_MAX,
 };
-use crate::wire::Reader;
+use crate::wire::{Marker, Reader};
 
 /// Most elements without any bytes that one walker passes over.
 pub const EMPTY_ELEMENTS_MAX: u64 = 1 << 16;
@@ -25,13 +25,26 @@ pub struct Walker<'a> {
     table: &'a SchemaTable,
     /// One budget for all values, so that nested empty elements do not multiply.
     empty_left: Cell<u64>,
+    /// Whether declared maxima hold.
+    bounded: bool,
 }
 
 impl<'a> Walker<'a> {
     /// A walker that finds nested types in `table`.
     #[must_use]
     pub const fn new(table: &'a SchemaTable) -> Self {
-        Self { table, empty_left: Cell::new(EMPTY_ELEMENTS_MAX) }
+        Self { table, empty_left: Cell::new(EMPTY_ELEMENTS_MAX), bounded: true }
+    }
+
+    /// The same without the declared maxima, to find the end of what exceeds them.
+    #[must_use]
+    pub(crate) const fn unbounded(mut self) -> Self {
+        self.bounded = false;
+        self
+    }
+
+    const fn max(&self, declared: u64) -> u64 {
+        if self.bounded { declared } else { u64::MAX }
     }
 
     /// The schema of a nested type.
@@ -75,7 +88,7 @@ impl<'a> Walker<'a> {
         field: &Field,
         depth: usize,
     ) -> Result<bool, LoadError> {
-        let present = field.presence == Presence::Always || reader.bool()?;
+        let present = field.presence == Presence::Always || reader.marker()? == Marker::Present;
         if present {
             self.kind_at(reader, &field.kind, depth).map_err(|e| e.within(&field.name))?;
         }
@@ -111,7 +124,7 @@ impl<'a> Walker<'a> {
             Kind::U128 | Kind::I128 => reader.varint_u128().map(drop),
             Kind::F32 => reader.take(4).map(drop),
             Kind::F64 => reader.take(8).map(drop),
-            Kind::String { max } => reader.str(*max).map(drop),
+            Kind::String { max } => reader.str(self.max(*max)).map(drop),
             Kind::Flags { bits: 8, .. } => reader.byte().map(drop),
             Kind::Flags { bits, .. } => reader.varint(*bits).map(drop),
             Kind::Option(item) => {
@@ -122,11 +135,11 @@ impl<'a> Walker<'a> {
             }
             Kind::Array { item, count } => self.elements(reader, item, *count, depth),
             Kind::Seq { item, max } | Kind::Set { item, max } => {
-                let count = reader.len(*max, 0)? as u64;
+                let count = reader.len(self.max(*max), 0)? as u64;
                 self.elements(reader, item, count, depth)
             }
             Kind::Map { key, value, max } => {
-                let count = reader.len(*max, 0)? as u64;
+                let count = reader.len(self.max(*max), 0)? as u64;
                 for index in 0..count {
                     let before = reader.remaining();
                     self.kind_at(reader, key, depth).map_err(|e| in_element(e, index))?;

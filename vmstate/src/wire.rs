@@ -25,18 +25,42 @@ pub const fn varint_bytes_max(bits: u32) -> usize {
     bits.div_ceil(7) as usize
 }
 
+/// What the bytes say of a conditional field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// It is not there.
+    Absent,
+    /// It follows.
+    Present,
+    /// The writer's shape had no such condition: the default, whatever the condition says.
+    Unstated,
+}
+
+impl Marker {
+    /// The byte that stands for [`Marker::Unstated`], in bytes that a [`Reader::resolved`] reads.
+    pub(crate) const UNSTATED: u8 = 2;
+}
+
 /// A cursor over encoded bytes. Offsets in its errors count from the slice's first byte.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     rest: &'a [u8],
+    /// Whether this build made the bytes from another shape's.
+    resolved: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the first byte of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, rest: bytes }
+        Self { bytes, rest: bytes, resolved: false }
+    }
+
+    /// As [`Reader::new`], for what this build made of another shape's bytes: there, and never in a
+    /// file, a marker may be [`Marker::Unstated`].
+    pub(crate) const fn resolved(bytes: &'a [u8]) -> Self {
+        Self { bytes, rest: bytes, resolved: true }
     }
 
     /// Bytes consumed so far.
@@ -63,7 +87,7 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn window(&self, start: usize, end: usize) -> Self {
         let bytes = self.bytes.get(..end).unwrap_or(self.bytes);
-        Self { bytes, rest: bytes.get(start..).unwrap_or(&[]) }
+        Self { bytes, rest: bytes.get(start..).unwrap_or(&[]), resolved: self.resolved }
     }
 
     /// The bytes from `start` (an earlier [`offset`](Self::offset)) up to here.
@@ -139,6 +163,18 @@ impl<'a> Reader<'a> {
     #[cold]
     fn truncated(&self, wanted: usize) -> LoadError {
         self.error(LoadProblem::Truncated { wanted, left: self.rest.len() })
+    }
+
+    /// The marker of a conditional field.
+    ///
+    /// # Errors
+    /// [`LoadProblem::Truncated`], [`LoadProblem::NotBool`].
+    pub fn marker(&mut self) -> Result<Marker, LoadError> {
+        if self.resolved && self.rest.first() == Some(&Marker::UNSTATED) {
+            self.byte()?;
+            return Ok(Marker::Unstated);
+        }
+        self.bool().map(|present| if present { Marker::Present } else { Marker::Absent })
     }
 
     /// An unsigned varint that fits `bits` (16, 32 or 64) bits, in its shortest form.

@@ -110,7 +110,7 @@ fn load(live: &mut dyn Instance, writer: &dyn Instance, version: u32) -> Result<
     let schema = table.resolve(&type_ref).expect("it was just collected");
     let mut staged =
         live.stage(&saved(writer, version)?, schema, &table).map_err(|error| error.to_string())?;
-    live.swap(&mut staged).and_then(|()| live.finish()).map_err(|error| error.to_string())
+    live.swap(&mut staged).and_then(|()| live.finish(&staged)).map_err(|error| error.to_string())
 }
 
 fn upgraded() -> v2::Uart {

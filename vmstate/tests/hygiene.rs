@@ -27,9 +27,20 @@ mod shadowed {
         pub(crate) level: u8,
         #[vmstate(since = 2, default, subsection(needed = |_: &Device| true))]
         pub(crate) extra: u8,
+        #[vmstate(when = |device: &Device| device.mask & 1 == 1)]
+        pub(crate) rare: u8,
         #[vmstate(flags(A = 0, B = 4), former_flags(until = 1, A = 1))]
         pub(crate) flags: u8,
         pub(crate) mode: Mode,
+        pub(crate) plain: Plain,
+    }
+
+    #[derive(::renamed::VmState)]
+    #[vmstate(version = 1, crate = ::renamed)]
+    pub(crate) struct Plain {
+        pub(crate) has_value: bool,
+        #[vmstate(when = |plain: &Plain| plain.has_value)]
+        pub(crate) value: u8,
     }
 
     fn valid(_: &u8) -> ::std::result::Result<(), &'static str> {
@@ -55,9 +66,19 @@ fn it_works_without_prelude_and_under_another_name() {
         level: 9,
         extra: 1,
         flags: 0,
+        rare: 3,
+        plain: shadowed::Plain { has_value: true, value: 4 },
         mode: shadowed::Mode::On { value: 1, pair: (2, false) },
     };
-    ::renamed::Instance::finish(&mut device).expect("no hook refuses");
+    let mut bytes = ::std::vec::Vec::new();
+    ::renamed::Instance::save(&device, 2, &mut bytes).expect("no hook refuses");
+    device.level = 8;
+    let mut staged = ::renamed::Instance::stage_newest(&device, &bytes).expect("its own");
+    ::renamed::Instance::swap(&mut device, &mut staged).expect("its own");
+    let error =
+        ::renamed::Instance::finish(&mut device, &staged).expect_err("there is a level now");
+    ::std::assert_eq!(error.path(), "rare");
+    ::renamed::Instance::rebuild(&mut device);
     ::std::assert_eq!(device.mask, 9);
     ::renamed::Instance::reset(&mut device);
     ::std::assert!(device.line && device.level == 0 && device.size == 4 && device.flags == 0);

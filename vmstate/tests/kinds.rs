@@ -98,7 +98,7 @@ fn load<T: VmState>(live: &mut T, bytes: &[u8]) -> Result<(), vmstate::error::Lo
     let writer = table.resolve(&writer).expect("it was just collected");
     let mut staged = live.stage(bytes, writer, &table)?;
     Instance::swap(live, &mut staged)?;
-    Instance::finish(live)
+    Instance::finish(live, &staged)
 }
 
 fn saved<T: VmState>(live: &T) -> Vec<u8> {
@@ -220,7 +220,7 @@ fn a_refusing_post_load_is_undone_by_a_second_swap() {
     let schema = table.resolve(&writer).expect("collected");
     let mut staged = live.stage(&bytes, schema, &table).expect("decodes");
     Instance::swap(&mut live, &mut staged).expect("same type");
-    let error = Instance::finish(&mut live).expect_err("thirteen");
+    let error = Instance::finish(&mut live, &staged).expect_err("thirteen");
     assert_eq!(error.to_string(), "post_load of `Uart`: thirteen");
     Instance::swap(&mut live, &mut staged).expect("same type");
     Instance::rebuild(&mut live);

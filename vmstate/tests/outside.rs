@@ -19,9 +19,30 @@ pub struct Fifo {
 pub struct Uart {
     pub fcr: u8,
     pub fifo: Fifo,
+    #[vmstate(flags(READY = 0, ERROR = 7))]
+    pub lsr: u8,
+    pub slots: [u8; SLOTS],
+    pub mode: Mode,
 }
 
-vmstate::types![Fifo, Uart];
+pub const SLOTS: usize = 4;
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+pub enum Mode {
+    #[vmstate(id = 1)]
+    Idle,
+    #[vmstate(id = 2)]
+    Busy { left: u8 },
+}
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+pub struct Ring<T> {
+    pub head: T,
+}
+
+vmstate::types![Fifo, Mode, Ring<u32>, Uart];
 "#;
 
 fn cargo(root: &Path, words: &[&str], freeze: &str) -> (bool, String) {
@@ -77,6 +98,27 @@ fn a_crate_with_its_own_lock_freezes_and_refuses_unbumped_edits() {
     let (tested, message) = cargo(root, &["test", "--lib"], "0");
     assert!(tested, "{message}");
 
+    edits_are_refused(root);
+    edits_are_refused_together(root);
+    let bumped_fifo = DEVICE.replacen("version = 1", "version = 2", 1).replace(
+        "pub level: u8,",
+        "pub level: u8, #[vmstate(since = 2, default = 16)] pub depth: u8,",
+    );
+    refuses(
+        root,
+        &bumped_fifo,
+        &["`Uart.fifo`: a type in it has a newer version", "write `version = 2` on `Uart`"],
+    );
+    // Bumping the owner too is the way out; the released versions still check.
+    write(root, &bumped_fifo.replace("version = 1", "version = 2"));
+    let (tested, message) = cargo(root, &["test", "--lib"], "0");
+    assert!(tested, "{message}");
+    published(root);
+    released_twice(root, &bumped_fifo.replace("version = 1", "version = 2"));
+}
+
+/// One edit of something released at a time.
+fn edits_are_refused(root: &Path) {
     refuses(
         root,
         &DEVICE.replace("pub fcr: u8", "pub fcr: u16"),
@@ -92,20 +134,77 @@ fn a_crate_with_its_own_lock_freezes_and_refuses_unbumped_edits() {
         &DEVICE.replace("pub fcr: u8,", "pub fcr: u8, pub ier: u8,"),
         &["`Uart.ier` is not in the released version 1", "since = 2"],
     );
-    let bumped_fifo = DEVICE.replacen("version = 1", "version = 2", 1).replace(
-        "pub level: u8,",
-        "pub level: u8, #[vmstate(since = 2, default = 16)] pub depth: u8,",
+    refuses(
+        root,
+        &DEVICE.replace("ERROR = 7", "ERROR = 6"),
+        &[
+            "`Uart.lsr` was flags(u8, READY = 0, ERROR = 7) in the released version 1",
+            "write `version = 2`",
+            "`former_flags(until = 1, ..)` with the released names and bits",
+        ],
     );
     refuses(
         root,
-        &bumped_fifo,
-        &["`Uart.fifo`: a type in it has a newer version", "write `version = 2` on `Uart`"],
+        &DEVICE.replace("SLOTS: usize = 4", "SLOTS: usize = 5"),
+        &["`Uart` no longer has the shape that was released as version 1", "a constant length"],
     );
-    // Bumping the owner too is the way out; the released versions still check.
-    write(root, &bumped_fifo.replace("version = 1", "version = 2"));
-    let (tested, message) = cargo(root, &["test", "--lib"], "0");
-    assert!(tested, "{message}");
-    published(root);
+    refuses(
+        root,
+        &DEVICE.replace("pub head: T", "pub head: [T; 2]"),
+        &["a released version of this type changed", "restore it and raise `version`"],
+    );
+}
+
+fn edits_are_refused_together(root: &Path) {
+    refuses(
+        root,
+        &DEVICE
+            .replace("id = 1)]\n    Idle", "id = 3)]\n    Idle")
+            .replace("left: u8", "left: u16")
+            .replace("pub level: u8", "pub depth: u8"),
+        &[
+            "`Mode::Idle` was released with id 1 in version 1",
+            "`Mode.Busy.left` was u8 in the released version 1",
+            "`Fifo.level` (u8) was released in version 1",
+            "if it was renamed, `alias(\"level\", until = 1)` on the field",
+            "`Fifo.depth` is not in the released version 1",
+        ],
+    );
+    refuses(
+        root,
+        &DEVICE.replace("Busy { left: u8 }", "Lost"),
+        &[
+            "variant `Busy` (id 2) of `Mode` was released in version 1",
+            "`#[vmstate(name = \"Busy\")]`",
+            "`Mode::Lost` is not in the released version 1",
+            "write `version = 2` and `#[vmstate(since = 2)]` on it",
+        ],
+    );
+}
+
+/// With two versions in the lock; and with a lock that somebody has edited.
+fn released_twice(root: &Path, bumped: &str) {
+    write(root, bumped);
+    let (frozen, message) = cargo(root, &["test", "--lib", "vmstate_lock"], "1");
+    assert!(frozen, "{message}");
+    let file = root.join("vmstate.lock");
+    let lock = fs::read_to_string(&file).expect("it was written");
+    assert!(lock.contains("type Uart version 2"), "{lock}");
+    let (frozen, message) = cargo(root, &["test", "--lib", "vmstate_lock"], "1");
+    assert!(frozen, "{message}");
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), lock, "frozen once and for all");
+
+    refuses(root, DEVICE, &["version 2 of `Fifo` was released", "`version` cannot go back"]);
+    // Of the older version there is nothing to bump.
+    refuses(
+        root,
+        &bumped.replace("since = 2, default = 16)] ", "default = 16)] "),
+        &[
+            "`Fifo.depth` is not in the released version 1 (vmstate.lock): write `#[vmstate(since = 2",
+        ],
+    );
+    fs::write(&file, lock.replace("variant 2 Busy", "variant two Busy")).expect("writable");
+    refuses(root, bumped, &["vmstate.lock is malformed: restore it", "line "]);
 }
 
 /// The lock is among the files of the package, and guards the types where that is unpacked.

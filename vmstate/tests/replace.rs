@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use vmstate::container::{
-    AtomicFile, ErrorKind, MachineName, Position, SectionBody, SnapshotBuilder,
+    AtomicFile, ContainerError, ErrorKind, MachineName, Position, SectionBody, SnapshotBuilder,
 };
 
 /// Names in a folder, sorted.
@@ -113,11 +113,8 @@ fn a_killed_writer_leaves_the_old_file_and_at_worst_a_temporary_one() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
 }
 
-/// Not a test of its own: the process whose files may not grow beyond what the next test allows it.
-#[test]
-#[ignore = "run by the next test alone, as a process of its own"]
-fn victim_of_the_limit() {
-    let path = std::path::PathBuf::from(std::env::var_os(VICTIM).unwrap());
+/// A snapshot of a MiB.
+fn large() -> SnapshotBuilder {
     let machine = MachineName { machine: "toy".into(), version: "1".into() };
     let mut builder = SnapshotBuilder::new("test", machine, Position::default());
     builder.schema("Disk", 1, [0; 16], vec![0; 16]);
@@ -130,13 +127,21 @@ fn victim_of_the_limit() {
         schema: [0; 16],
         bytes: vec![0x5a; 1 << 20],
     });
+    builder
+}
+
+/// Not a test of its own: the process whose files may not grow beyond what the next test allows it.
+#[test]
+#[ignore = "run by the next test alone, as a process of its own"]
+fn victim_of_the_limit() {
+    let path = PathBuf::from(std::env::var_os(VICTIM).unwrap());
     let file = AtomicFile::create(&path).unwrap();
-    let error = builder.begin(file).map(drop).expect_err("the file may not become so large");
+    let error = large().begin(file).map(drop).expect_err("the file may not become so large");
     assert!(matches!(*error.kind, ErrorKind::Io(_)), "{error}");
     assert_eq!(error.place.section, "disk", "{error}");
 }
 
-/// The host's own refusal, by `RLIMIT_FSIZE` (in units of 512 bytes); what a full disk is to a writer.
+/// The host's own refusal, by `RLIMIT_FSIZE` (in units of 512 bytes).
 #[test]
 fn a_host_that_refuses_to_write_on_is_an_error_and_leaves_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -153,4 +158,53 @@ fn a_host_that_refuses_to_write_on_is_an_error_and_leaves_the_old_file() {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     assert_eq!(names(folder.path()), ["a.vmstate"]);
+}
+
+/// Whether it is the kernel's word about a full disk, and says of which section.
+fn assert_full(error: &ContainerError, section: &str) {
+    let ErrorKind::Io(cause) = &*error.kind else { panic!("{error}") };
+    assert_eq!(cause.kind(), io::ErrorKind::StorageFull, "{error}");
+    assert_eq!(error.place.section, section, "{error}");
+}
+
+#[test]
+fn a_device_without_room_is_an_error_that_names_the_section() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_full(&large().begin(full).map(drop).expect_err("it is always full"), "header");
+}
+
+/// Not a test of its own: saves to a file system with less room than it needs.
+#[test]
+#[ignore = "run by the next test alone, as a process of its own"]
+fn victim_of_the_full_disk() {
+    let path = PathBuf::from(std::env::var_os(VICTIM).unwrap());
+    fs::write(&path, "old").unwrap();
+    let file = AtomicFile::create(&path).unwrap();
+    assert_full(&large().begin(file).map(drop).expect_err("64 KiB are not enough"), "disk");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(names(path.parent().unwrap()), ["a.vmstate"], "the room is free again");
+    // There is room for what fits.
+    let mut file = AtomicFile::create(&path).unwrap();
+    file.write_all(b"new").unwrap();
+    file.commit().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+}
+
+/// A file system of 64 KiB, mounted for one process. Where the host forbids namespaces, `scripts/test`
+/// leaves it out and says so.
+#[test]
+fn a_full_disk_is_an_error_and_leaves_the_old_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=64k tmpfs \"$0\" && exec \"$@\"")
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "victim_of_the_full_disk"])
+        .env(VICTIM, folder.path().join("a.vmstate"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{error}");
 }

@@ -72,15 +72,15 @@ fn judge(board: &dyn Board, version: &BoardVersion, chain: &Chain) -> Vec<String
         Err(error) => return sentences(&error),
     };
     match board.build(version, &config) {
-        Ok(Built { machine, .. }) => {
-            refusals(&machine, chain, true).iter().flat_map(sentences).collect()
+        Ok(Built { mut machine, .. }) => {
+            refusals(&mut machine, chain, true).iter().flat_map(sentences).collect()
         }
         Err(error) => {
             // Without its kernel and firmware the machine still judges the state.
             let mut reasons = vec![error.to_string()];
             let bare = Config { images: Some(Vec::new()), ..config };
-            if let Ok(Built { machine, .. }) = board.build(version, &bare) {
-                reasons.extend(refusals(&machine, chain, false).iter().flat_map(sentences));
+            if let Ok(Built { mut machine, .. }) = board.build(version, &bare) {
+                reasons.extend(refusals(&mut machine, chain, false).iter().flat_map(sentences));
             }
             reasons
         }

@@ -3,6 +3,7 @@
 use clap_complete::Shell;
 
 use super::output::{Answer, CliError, Output};
+use crate::machine::board::Board;
 
 /// Print the completions of a shell.
 ///
@@ -19,9 +20,10 @@ pub(super) struct Args {
 /// None: those of the output are kept in it.
 pub(super) fn run(
     args: &Args,
-    mut command: clap::Command,
+    _boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
+    let mut command = super::command();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "emulator", &mut script);
     out.text(&String::from_utf8_lossy(&script));

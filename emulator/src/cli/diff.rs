@@ -8,6 +8,7 @@ use vmstate::json::string;
 
 use super::output::{Answer, CliError, Output};
 use super::progress::shown;
+use crate::machine::board::Board;
 use crate::snapshot::{Chain, ram_base, ram_differences};
 
 /// Show in what two snapshots differ: fields by path, flags by name, RAM by ranges of pages.
@@ -28,7 +29,11 @@ pub(super) struct Args {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+pub(super) fn run(
+    args: &Args,
+    _boards: &[&dyn Board],
+    out: &mut Output,
+) -> Result<Answer, CliError> {
     let (first, second) = (Chain::open(&args.first)?, Chain::open(&args.second)?);
     let mut found = diff(first.newest(), second.newest())
         .map_err(|error| CliError::container(&args.first, error))?;

@@ -11,6 +11,7 @@ use vmstate::json::{json_instance, json_value};
 use super::info::{header_json, header_text, is_recording};
 use super::output::{Answer, CliError, Output};
 use crate::journal::Reader;
+use crate::machine::board::Board;
 use crate::snapshot::{Chain, ChainPages, ReadPage, ram_base};
 use crate::timeline::listing::lines;
 
@@ -41,7 +42,11 @@ const RAM_LEN_MAX: u64 = 16 << 20;
 ///
 /// # Errors
 /// A file that cannot be read, a path that leads nowhere.
-pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+pub(super) fn run(
+    args: &Args,
+    _boards: &[&dyn Board],
+    out: &mut Output,
+) -> Result<Answer, CliError> {
     if is_recording(&args.file)? {
         return recording(args, out);
     }

@@ -10,6 +10,7 @@ use vmstate::json::string;
 
 use super::output::{Answer, CliError, Output};
 use crate::journal;
+use crate::machine::board::Board;
 use crate::snapshot::{Chain, PieceSource, SnapshotError, ram_base};
 use crate::timeline::listing::Summary;
 
@@ -29,7 +30,11 @@ pub(super) struct Args {
 ///
 /// # Errors
 /// A file that cannot be read or is neither.
-pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+pub(super) fn run(
+    args: &Args,
+    _boards: &[&dyn Board],
+    out: &mut Output,
+) -> Result<Answer, CliError> {
     if is_recording(&args.file)? {
         recording(&args.file, args.json, out)?;
         return Ok(Answer::Yes);

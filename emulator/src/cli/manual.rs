@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output::{Answer, CliError, Output};
+use crate::machine::board::Board;
 
 /// Print the manual page, or write those of all commands into a folder.
 ///
@@ -21,9 +22,10 @@ pub(super) struct Args {
 /// A folder that cannot be written to.
 pub(super) fn run(
     args: &Args,
-    mut command: clap::Command,
+    _boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
+    let mut command = super::command();
     command.build();
     match &args.output {
         None => {

@@ -10,6 +10,7 @@ use vmstate::schema::SchemaTable;
 use vmstate::schema::encode::collect;
 
 use super::output::{Answer, CliError, Output};
+use crate::machine::board::Board;
 use crate::snapshot::Chain;
 use crate::types::VMSTATE_TYPES;
 
@@ -57,7 +58,11 @@ enum Work {
 ///
 /// # Errors
 /// A file that cannot be read or written, a type that there is not.
-pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+pub(super) fn run(
+    args: &Args,
+    _boards: &[&dyn Board],
+    out: &mut Output,
+) -> Result<Answer, CliError> {
     match &args.work {
         Work::Show { type_name, file } => show(type_name.as_deref(), file.as_deref(), out),
         Work::Check { old, new, json } => check(old, new, *json, out),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::output::{Answer, CliError, Output};
 use super::progress::shown;
+use crate::machine::board::Board;
 use crate::snapshot::{Chain, flatten, verify_layer};
 
 /// Work on snapshot files.
@@ -40,7 +41,11 @@ enum Work {
 ///
 /// # Errors
 /// A file that cannot be read or written.
-pub(super) fn run(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
+pub(super) fn run(
+    args: &Args,
+    _boards: &[&dyn Board],
+    out: &mut Output,
+) -> Result<Answer, CliError> {
     match &args.work {
         Work::Flatten { file, output, compress } => {
             let chain = Chain::open(file)?;

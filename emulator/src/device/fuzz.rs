@@ -226,7 +226,7 @@ fn load(device: &mut dyn Device, bytes: &[u8]) -> bool {
     let schema = table.resolve(&type_ref).expect("it has just been collected");
     let Ok(mut staged) = instance.stage(bytes, schema, &table) else { return false };
     instance.swap(&mut staged).expect("it is its own");
-    instance.finish().is_ok()
+    instance.finish(&staged).is_ok()
 }
 
 /// What can be done to a device.

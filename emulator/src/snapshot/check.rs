@@ -7,11 +7,12 @@ use super::{check_external_file, ram};
 use crate::machine::Machine;
 use crate::machine::board::Config;
 
-/// What keeps `machine` from loading a snapshot; empty if it would. Neither is changed.
+/// What keeps `machine` from loading a snapshot; empty if it would. Neither is changed, although the
+/// machine's instances try the state on.
 ///
 /// Without `images` (the machine was built without its kernel and firmware), the files that the snapshot
 /// names are not compared. RAM of an incomplete chain is not looked at.
-pub fn refusals(machine: &Machine, chain: &Chain, images: bool) -> Vec<SnapshotError> {
+pub fn refusals(machine: &mut Machine, chain: &Chain, images: bool) -> Vec<SnapshotError> {
     let newest = chain.newest();
     let path = chain.layers()[0].path();
     let mut refusals = Vec::new();
@@ -25,7 +26,7 @@ pub fn refusals(machine: &Machine, chain: &Chain, images: bool) -> Vec<SnapshotE
         let files = newest.header().external_files.iter();
         refusals.extend(files.filter_map(|file| check_external_file(chain, file, &present).err()));
     }
-    if let Err(source) = machine.instances().stage(newest) {
+    if let Err(source) = machine.instances_mut().explain(newest) {
         refusals.push(SnapshotError::Instances { path: path.to_owned(), source });
     }
     if chain.is_complete() {

@@ -184,7 +184,7 @@ impl Pair {
         let other = self.other.processor.instance_mut();
         let mut staged = other.stage(&bytes, &schema, &table).expect("it was just saved");
         other.swap(&mut staged).expect("it is of its type");
-        other.finish().expect("a hart refuses no state");
+        other.finish(&staged).expect("a hart refuses no state");
     }
 
     /// The doubleword at an offset from the start of RAM.

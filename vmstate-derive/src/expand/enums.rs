@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{assert_values, load_field, local, save_field, with_bounds_param};
+use super::{load_field, local, save_field, with_bounds_param};
 use crate::ast::{Field, Input, Variant, in_wire_order};
 use crate::definition::{as_field, fresh_value};
 
@@ -17,10 +17,6 @@ pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
     let saves = variants.iter().map(|variant| save_arm(input, variant));
     let loads = variants.iter().map(|variant| load_arm(input, variant));
     let fresh = fresh(input, variants);
-    let values: TokenStream = variants
-        .iter()
-        .map(|variant| assert_values(input, &in_wire_order(&variant.fields)))
-        .collect();
     let hooks = hooks(input, variants);
     let pre_save = input
         .pre_save
@@ -46,7 +42,6 @@ pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
             fn load(
                 __reader: &mut #krate::wire::Reader<'_>,
             ) -> #result<Self, #krate::error::LoadError> {
-                const { #values }
                 let __at = ::core::clone::Clone::clone(&*__reader);
                 match #krate::wire::Reader::varint(__reader, 32)? {
                     #(#loads)*

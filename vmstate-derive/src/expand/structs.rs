@@ -4,9 +4,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{assert_values, load_field, local, save_field, with_bounds_param};
+use super::{agree_field, load_field, local, marker, save_field, with_bounds_param};
 use crate::ast::{DefaultValue, Field, Input, Presence, Role, in_wire_order};
-use crate::definition::{as_field, fresh_value};
+use crate::definition::{as_field, as_value, fresh_value};
 
 pub(crate) fn expand(input: &Input, fields: &[Field]) -> TokenStream {
     let krate = &input.krate;
@@ -83,7 +83,6 @@ fn load_signature(input: &Input) -> TokenStream {
 
 fn plain(input: &Input, state: &[&Field]) -> TokenStream {
     let krate = &input.krate;
-    let values = assert_values(input, state);
     let load = load_signature(input);
     let loads = state.iter().map(|field| load_field(input, field));
     let members: Vec<_> = state.iter().map(|field| &field.member).collect();
@@ -97,13 +96,18 @@ fn plain(input: &Input, state: &[&Field]) -> TokenStream {
         let member = &field.member;
         quote!(__staged.#member)
     });
+    let agrees = state.iter().map(|field| {
+        let marker = marker(field);
+        agree_field(input, field, &quote!(#marker), &quote!(&__loaded))
+    });
     quote! {
         type Staged = Self;
 
         #load {
-            const { #values }
             #(#loads)*
-            ::core::result::Result::Ok(Self { #(#members: #locals),* })
+            let __loaded = Self { #(#members: #locals),* };
+            #(#agrees)*
+            ::core::result::Result::Ok(__loaded)
         }
 
         fn swap(&mut self, __staged: &mut Self) {
@@ -163,12 +167,17 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
         let index = syn::Index::from(index);
         quote!(__staged.#index)
     });
+    let conditional: Vec<&&Field> =
+        state.iter().filter(|field| field.condition().is_some()).collect();
+    let (count, markers) = (conditional.len(), conditional.iter().map(|field| marker(field)));
+    let agree = agree(input, state, &fields);
     quote! {
-        type Staged = (#(#fields::Staged,)*);
+        // The markers of conditional fields come last.
+        type Staged = (#(#fields::Staged,)* [#krate::wire::Marker; #count],);
 
         #load {
             #(#loads)*
-            ::core::result::Result::Ok((#(#locals,)*))
+            ::core::result::Result::Ok((#(#locals,)* [#(#markers),*],))
         }
 
         fn swap(&mut self, __staged: &mut Self::Staged) {
@@ -176,7 +185,7 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
         }
 
         fn fresh() -> Self::Staged {
-            (#(#fresh,)*)
+            (#(#fresh,)* [#krate::wire::Marker::Unstated; #count],)
         }
 
         fn save_fresh(
@@ -189,10 +198,49 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
         #check
 
         #adopt
+
+        #agree
     }
 }
 
-/// The mirror of [`check`]: configuration is taken over instead of compared.
+/// Of a wired type: the conditions can be asked only when the state is in place.
+fn agree(input: &Input, state: &[&Field], fields: &[TokenStream]) -> TokenStream {
+    let krate = &input.krate;
+    let markers = syn::Index::from(state.len());
+    let inner = state.iter().zip(fields).enumerate().map(|(index, (field, as_field))| {
+        let (member, name, index) = (&field.member, &field.name, syn::Index::from(index));
+        quote! {
+            if let ::core::result::Result::Err(__error) =
+                #as_field::agree(&mut self.#member, &__staged.#index)
+            {
+                return ::core::result::Result::Err(
+                    #krate::error::LoadError::within(__error, #name),
+                );
+            }
+        }
+    });
+    let conditional: Vec<_> = state.iter().filter(|field| field.condition().is_some()).collect();
+    let own = conditional.iter().enumerate().map(|(index, field)| {
+        let marker = quote!(__staged.#markers[#index]);
+        agree_field(input, field, &marker, &quote!(self))
+    });
+    let rebuild =
+        (!conditional.is_empty()).then(|| quote!(<Self as #krate::Field<__B>>::rebuild(self);));
+    quote! {
+        fn agree(
+            &mut self,
+            __staged: &Self::Staged,
+        ) -> ::core::result::Result<(), #krate::error::LoadError> {
+            #(#inner)*
+            #rebuild
+            #(#own)*
+            ::core::result::Result::Ok(())
+        }
+    }
+}
+
+/// The mirror of [`check`]: configuration is taken over instead of compared. In a plain type, whose
+/// conditions were asked while it was decoded, they must then say what they said before.
 fn adopt(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream) -> TokenStream {
     let krate = &input.krate;
     let adoptions = state.iter().map(|field| {
@@ -207,12 +255,48 @@ fn adopt(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
                 }
             }
         } else {
-            quote!(#as_field::adopt(&self.#member, &mut #staged);)
+            let name = &field.name;
+            let adopt = if input.is_wired() {
+                quote!(#as_field::adopt)
+            } else {
+                let as_value = as_value(input, &field.ty, &field.max_len);
+                quote!(#as_value::adopt_value)
+            };
+            quote! {
+                if let ::core::result::Result::Err(__error) =
+                    #adopt(&self.#member, &mut #staged)
+                {
+                    return ::core::result::Result::Err(
+                        #krate::error::LoadError::within(__error, #name),
+                    );
+                }
+            }
         }
     });
+    let plain = || state.iter().filter(|_| !input.is_wired());
+    let before = plain().filter_map(|field| {
+        let (condition, marker) = (field.condition()?, marker(field));
+        Some(quote! {
+            let #marker = if (#condition)(&*__staged) {
+                #krate::wire::Marker::Present
+            } else {
+                #krate::wire::Marker::Absent
+            };
+        })
+    });
+    let after = plain().map(|field| {
+        let marker = marker(field);
+        agree_field(input, field, &quote!(#marker), &quote!(&*__staged))
+    });
     quote! {
-        fn adopt(&self, __staged: &mut Self::Staged) {
+        fn adopt(
+            &self,
+            __staged: &mut Self::Staged,
+        ) -> ::core::result::Result<(), #krate::error::LoadError> {
+            #(#before)*
             #(#adoptions)*
+            #(#after)*
+            ::core::result::Result::Ok(())
         }
     }
 }
@@ -223,6 +307,9 @@ fn check(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
         let (member, name, staged) = (&field.member, &field.name, staged(field));
         let check = if field.equal {
             quote!(#krate::field::compared(&self.#member, #staged))
+        } else if !input.is_wired() {
+            let as_value = as_value(input, &field.ty, &field.max_len);
+            quote!(#as_value::check_value(&self.#member, #staged))
         } else {
             let as_field = as_field(input, &field.ty, &field.max_len);
             quote!(#as_field::check(&self.#member, #staged))

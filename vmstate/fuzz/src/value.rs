@@ -26,6 +26,8 @@ pub(crate) struct Subject {
     wide: (u128, i128, f64, bool),
     #[vmstate(since = 2, default, subsection(needed = |s: &Subject| s.rare != 0))]
     rare: u64,
+    #[vmstate(since = 2, default = 5, when = |s: &Subject| s.counter & 1 == 1)]
+    odd: u16,
 }
 
 #[derive(VmState)]
@@ -71,6 +73,7 @@ pub(crate) fn fuzz(bytes: &[u8]) -> bool {
     let Some(writer) = writer else { return false };
     let Ok(mut staged) = live.stage(value, &writer, &table) else { return false };
     assert!(Instance::swap(&mut live, &mut staged).is_ok(), "staged by the same type");
+    assert!(live.finish(&staged).is_ok(), "a plain type has agreed while it was decoded");
     let mut saved = Vec::new();
     assert!(live.save(2, &mut saved).is_ok(), "what loads can be saved");
     live.save(1, &mut Vec::new()).ok();

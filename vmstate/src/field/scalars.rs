@@ -156,10 +156,18 @@ impl<B, T: Field<B>, const N: usize> Field<B> for [T; N] {
         Ok(())
     }
 
-    fn adopt(&self, staged: &mut Self::Staged) {
-        for (live, staged) in self.iter().zip(staged) {
-            live.adopt(staged);
+    fn adopt(&self, staged: &mut Self::Staged) -> Result<(), LoadError> {
+        for (index, (live, staged)) in self.iter().zip(staged).enumerate() {
+            live.adopt(staged).map_err(|e| e.within_element(index))?;
         }
+        Ok(())
+    }
+
+    fn agree(&mut self, staged: &Self::Staged) -> Result<(), LoadError> {
+        for (index, (live, staged)) in self.iter_mut().zip(staged).enumerate() {
+            live.agree(staged).map_err(|e| e.within_element(index))?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), LoadError> {
@@ -210,8 +218,12 @@ impl<B, T: Field<B>> Field<B> for Box<T> {
         (**self).check(staged)
     }
 
-    fn adopt(&self, staged: &mut Self::Staged) {
-        (**self).adopt(staged);
+    fn adopt(&self, staged: &mut Self::Staged) -> Result<(), LoadError> {
+        (**self).adopt(staged)
+    }
+
+    fn agree(&mut self, staged: &Self::Staged) -> Result<(), LoadError> {
+        (**self).agree(staged)
     }
 
     fn finish(&mut self) -> Result<(), LoadError> {
@@ -259,16 +271,22 @@ macro_rules! tuple {
             }
 
             fn check(&self, staged: &Self::Staged) -> Result<(), LoadError> {
-                $(self.$index.check(&staged.$index)?;)+
+                $(self.$index.check(&staged.$index).map_err(|e| e.within(stringify!($index)))?;)+
                 Ok(())
             }
 
-            fn adopt(&self, staged: &mut Self::Staged) {
-                $(self.$index.adopt(&mut staged.$index);)+
+            fn adopt(&self, staged: &mut Self::Staged) -> Result<(), LoadError> {
+                $(self.$index.adopt(&mut staged.$index).map_err(|e| e.within(stringify!($index)))?;)+
+                Ok(())
+            }
+
+            fn agree(&mut self, staged: &Self::Staged) -> Result<(), LoadError> {
+                $(self.$index.agree(&staged.$index).map_err(|e| e.within(stringify!($index)))?;)+
+                Ok(())
             }
 
             fn finish(&mut self) -> Result<(), LoadError> {
-                $(self.$index.finish()?;)+
+                $(self.$index.finish().map_err(|e| e.within(stringify!($index)))?;)+
                 Ok(())
             }
 

@@ -65,6 +65,8 @@ pub(crate) struct FieldsPlan {
 pub(crate) struct Target {
     pub(crate) field: Field,
     pub(crate) source: Option<Source>,
+    /// The target has a `when` of which the source knew nothing, so a default agrees with either verdict.
+    pub(crate) newly_conditional: bool,
 }
 
 /// Where a target's value comes from: `before`, then the conversions, then `after`.
@@ -84,6 +86,18 @@ pub(crate) struct Planner<'a> {
     targets: &'a mut SchemaTable,
     known: BTreeMap<(SchemaHash, SchemaHash), Rc<TypePlan>>,
     depth: usize,
+    /// Fields without a way from source to target; their plans say that the source lacks them.
+    found: Vec<LoadError>,
+}
+
+/// Puts the errors from the `mark`th on inside something.
+pub(crate) fn nest(
+    errors: &mut Vec<LoadError>,
+    mark: usize,
+    within: impl Fn(LoadError) -> LoadError,
+) {
+    let inner = errors.split_off(mark);
+    errors.extend(inner.into_iter().map(within));
 }
 
 fn mismatch(source: &Kind, target: &Kind) -> LoadError {
@@ -97,10 +111,39 @@ impl<'a> Planner<'a> {
         sources: &'a SchemaTable,
         targets: &'a mut SchemaTable,
     ) -> Self {
-        Self { direction, sources, targets, known: BTreeMap::new(), depth: TYPE_DEPTH_MAX }
+        let (known, depth) = (BTreeMap::new(), TYPE_DEPTH_MAX);
+        Self { direction, sources, targets, known, depth, found: Vec::new() }
     }
 
-    pub(crate) fn types(
+    /// The plan for a whole type, or the first reason why there is none.
+    ///
+    /// # Errors
+    /// As [`Planner::explain`].
+    pub(crate) fn plan(
+        self,
+        source: &Schema,
+        target: &Schema,
+        def: &'static TypeDef,
+    ) -> Result<Rc<TypePlan>, LoadError> {
+        let (plan, found) = self.explain(source, target, def)?;
+        found.into_iter().next().map_or(Ok(plan), Err)
+    }
+
+    /// The plan for a whole type as far as there is one, and every field that it leaves out.
+    ///
+    /// # Errors
+    /// Types that do not match at all.
+    pub(crate) fn explain(
+        mut self,
+        source: &Schema,
+        target: &Schema,
+        def: &'static TypeDef,
+    ) -> Result<(Rc<TypePlan>, Vec<LoadError>), LoadError> {
+        let plan = self.types(source, target, def)?;
+        Ok((plan, self.found))
+    }
+
+    fn types(
         &mut self,
         source: &Schema,
         target: &Schema,
@@ -167,9 +210,11 @@ impl<'a> Planner<'a> {
         let to = match targets.iter().find(|target| target.name == from.name) {
             None => None,
             Some(to) => {
+                let mark = self.found.len();
                 let fields = self
                     .fields(&from.fields, &to.fields, defs, versions)
                     .map_err(|error| error.within(&from.name))?;
+                nest(&mut self.found, mark, |error| error.within(&from.name));
                 Some((to.id, fields))
             }
         };
@@ -193,21 +238,22 @@ impl<'a> Planner<'a> {
                 })
                 .ok_or_else(|| LoadError::of_value(LoadProblem::MissingField))?;
             let found = self.find(sources, def, source_version);
-            let source = match found {
-                None => None,
-                Some(index) => {
-                    used[index] = true;
-                    let source = self
-                        .source(index, &sources[index], target, def)
-                        .map_err(|error| error.within(&target.name))?;
-                    Some(source)
-                }
-            };
-            let has_value = source.is_some() || target.presence != Presence::Always;
+            let mark = self.found.len();
+            let source = found.and_then(|index| {
+                used[index] = true;
+                let source = self.source(index, &sources[index], target, def);
+                source.map_err(|error| self.found.push(error)).ok()
+            });
+            let has_value = found.is_some() || target.presence != Presence::Always;
             if !has_value && target.default.is_none() {
-                return Err(LoadError::of_value(LoadProblem::MissingField).within(&target.name));
+                self.found.push(LoadError::of_value(LoadProblem::MissingField));
             }
-            plans.push(Target { field: target.clone(), source });
+            nest(&mut self.found, mark, |error| error.within(&target.name));
+            let stated = source.as_ref().map(|source| sources[source.index].presence);
+            let newly_conditional = self.direction == Direction::Up
+                && target.presence == Presence::When
+                && stated != Some(Presence::When);
+            plans.push(Target { field: target.clone(), source, newly_conditional });
         }
         let unknown = (0..sources.len())
             .filter(|&index| {
@@ -283,19 +329,6 @@ impl<'a> Planner<'a> {
     fn newest_kind(&mut self, def: &KindDef) -> Kind {
         let mut inner = |def: &KindDef| Box::new(self.newest_kind(def));
         match def {
-            KindDef::Bool => Kind::Bool,
-            KindDef::U8 => Kind::U8,
-            KindDef::U16 => Kind::U16,
-            KindDef::U32 => Kind::U32,
-            KindDef::U64 => Kind::U64,
-            KindDef::U128 => Kind::U128,
-            KindDef::I8 => Kind::I8,
-            KindDef::I16 => Kind::I16,
-            KindDef::I32 => Kind::I32,
-            KindDef::I64 => Kind::I64,
-            KindDef::I128 => Kind::I128,
-            KindDef::F32 => Kind::F32,
-            KindDef::F64 => Kind::F64,
             KindDef::String(max) => Kind::String { max: *max },
             KindDef::Option(item) => Kind::Option(inner(item)),
             KindDef::Array(item, count) => Kind::Array { item: inner(item), count: *count as u64 },
@@ -312,6 +345,7 @@ impl<'a> Planner<'a> {
                 Kind::Flags { bits: *bits, names }
             }
             KindDef::Type(def) => Kind::Type(collect(def, def.version, self.targets)),
+            scalar => Kind::of_scalar(scalar.tag()).expect("the kinds with parameters stand above"),
         }
     }
 

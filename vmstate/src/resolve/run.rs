@@ -1,11 +1,11 @@
 //! Carrying a plan out.
 
-use super::plan::{FieldsPlan, Plan, Source, Target, TypePlan};
+use super::plan::{FieldsPlan, Plan, Source, Target, TypePlan, nest};
 use super::show;
 use crate::error::{LoadError, LoadProblem};
 use crate::schema::{Kind, Presence, SchemaTable};
 use crate::walk::Walker;
-use crate::wire::{Reader, put_varint};
+use crate::wire::{Marker, Reader, put_varint};
 
 /// Executes plans over source bytes.
 pub(crate) struct Runner<'a> {
@@ -14,6 +14,10 @@ pub(crate) struct Runner<'a> {
     between: Walker<'a>,
     /// Ends and presence of source fields; a stack, so that structs in arrays allocate nothing.
     spans: Vec<Span>,
+    /// Whether to go on behind a field that has no place in the target.
+    explaining: bool,
+    /// What such fields are refused for.
+    found: Vec<LoadError>,
 }
 
 #[derive(Clone, Copy)]
@@ -33,7 +37,32 @@ fn append(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), LoadError> {
 impl<'a> Runner<'a> {
     pub(crate) fn new(sources: &'a SchemaTable, targets: &'a SchemaTable) -> Self {
         let (walker, between) = (Walker::new(sources), Walker::new(targets));
-        Self { walker, between, spans: Vec::new() }
+        Self { walker, between, spans: Vec::new(), explaining: false, found: Vec::new() }
+    }
+
+    /// Gives a field that it cannot resolve its default and notes why.
+    pub(crate) fn explaining(mut self) -> Self {
+        self.explaining = true;
+        self
+    }
+
+    /// What was noted.
+    pub(crate) fn found(self) -> Vec<LoadError> {
+        self.found
+    }
+
+    /// Runs `part` and puts its errors inside a field or an element.
+    fn nested(
+        &mut self,
+        within: impl Fn(LoadError) -> LoadError,
+        part: impl FnOnce(&mut Self) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        let mark = self.found.len();
+        let result = part(self);
+        if self.found.len() > mark {
+            nest(&mut self.found, mark, &within);
+        }
+        result.map_err(within)
     }
 
     pub(crate) fn types(
@@ -85,19 +114,47 @@ impl<'a> Runner<'a> {
             let value = reader.window(span.start, span.end);
             if span.present && field.default.as_deref() != Some(value.rest()) {
                 let value = show(value.rest(), &field.kind);
-                return Err(value_error(
-                    &value_at(reader, span),
-                    LoadProblem::UnknownField { value },
-                )
-                .within(&field.name));
+                let error = value_at(reader, span).error(LoadProblem::UnknownField { value });
+                self.refused(error.within(&field.name))?;
             }
         }
         for target in &plan.targets {
-            self.target(target, plan, base, reader, out)
-                .map_err(|error| error.within(&target.field.name))?;
+            self.nested(
+                |error| error.within(&target.field.name),
+                |this| {
+                    let start = out.len();
+                    this.target(target, plan, base, reader, out).or_else(|error| {
+                        this.refused(error)?;
+                        out.truncate(start);
+                        this.absent(target, out)
+                    })
+                },
+            )?;
         }
         self.spans.truncate(base);
         Ok(())
+    }
+
+    /// Notes an error if there is a way to go on.
+    fn refused(&mut self, error: LoadError) -> Result<(), LoadError> {
+        if !self.explaining {
+            return Err(error);
+        }
+        self.found.push(error);
+        Ok(())
+    }
+
+    /// A field for which the source has no value.
+    fn absent(&self, target: &Target, out: &mut Vec<u8>) -> Result<(), LoadError> {
+        let field = &target.field;
+        if target.newly_conditional || (self.explaining && field.presence == Presence::When) {
+            return append(out, &[Marker::UNSTATED]);
+        }
+        if field.presence != Presence::Always {
+            return append(out, &[0]);
+        }
+        let default = field.default.as_deref();
+        append(out, default.ok_or_else(|| LoadError::of_value(LoadProblem::MissingField))?)
     }
 
     fn target(
@@ -113,22 +170,17 @@ impl<'a> Runner<'a> {
             let span = self.spans[base + source.index];
             span.present.then_some((source, span))
         });
-        let marked = field.presence != Presence::Always;
-        let Some((source, span)) = found else {
-            if marked {
-                return append(out, &[0]);
-            }
-            let default = field.default.as_deref();
-            return append(
-                out,
-                default.ok_or_else(|| LoadError::of_value(LoadProblem::MissingField))?,
-            );
-        };
-        if marked {
+        let Some((source, span)) = found else { return self.absent(target, out) };
+        if field.presence != Presence::Always {
             append(out, &[1])?;
         }
-        let kind = &plan.sources[source.index].kind;
-        self.value(source, kind, value_at(reader, span), out)
+        let (kind, start) = (&plan.sources[source.index].kind, out.len());
+        self.value(source, kind, value_at(reader, span), out)?;
+        if target.newly_conditional && field.default.as_deref() == out.get(start..) {
+            out.truncate(start - 1);
+            return append(out, &[Marker::UNSTATED]);
+        }
+        Ok(())
     }
 
     fn value(
@@ -154,7 +206,7 @@ impl<'a> Runner<'a> {
         for convert in &source.convert {
             value = convert(&value).map_err(|reason| {
                 let value = show(at.rest(), kind);
-                value_error(&at, LoadProblem::Convert { value, reason })
+                at.error(LoadProblem::Convert { value, reason })
             })?;
         }
         match &source.after {
@@ -193,15 +245,22 @@ impl<'a> Runner<'a> {
                 let count = reader.len(*max, 0)?;
                 put_varint(out, count as u64);
                 for index in 0..count {
-                    self.kinds(key_plan, key, reader, out).map_err(|e| e.within_element(index))?;
-                    self.kinds(value_plan, value, reader, out)
-                        .map_err(|e| e.within_element(index))?;
+                    self.nested(
+                        |error| error.within_element(index),
+                        |this| {
+                            this.kinds(key_plan, key, reader, out)?;
+                            this.kinds(value_plan, value, reader, out)
+                        },
+                    )?;
                 }
                 Ok(())
             }
             (Plan::Tuple(plans), Kind::Tuple(items)) => {
                 for (index, (plan, item)) in plans.iter().zip(items).enumerate() {
-                    self.kinds(plan, item, reader, out).map_err(|e| e.within_element(index))?;
+                    self.nested(
+                        |error| error.within_element(index),
+                        |this| this.kinds(plan, item, reader, out),
+                    )?;
                 }
                 Ok(())
             }
@@ -224,8 +283,11 @@ impl<'a> Runner<'a> {
         out: &mut Vec<u8>,
     ) -> Result<(), LoadError> {
         for index in 0..count {
-            self.kinds(plan, item, reader, out)
-                .map_err(|e| e.within_element(usize::try_from(index).unwrap_or(usize::MAX)))?;
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            self.nested(
+                |error| error.within_element(index),
+                |this| this.kinds(plan, item, reader, out),
+            )?;
         }
         Ok(())
     }
@@ -233,10 +295,6 @@ impl<'a> Runner<'a> {
 
 fn value_at<'b>(reader: &Reader<'b>, span: Span) -> Reader<'b> {
     reader.window(span.start, span.end)
-}
-
-fn value_error(at: &Reader<'_>, problem: LoadProblem) -> LoadError {
-    at.error(problem)
 }
 
 fn flags(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Field, ITEMS_MAX, KIND_DEPTH_MAX, Kind, NAME_BYTES_MAX, Presence, SCHEMA_BYTES_MAX,
-    SCHEMA_PARTS_MAX, Schema, SchemaError, SchemaHash, Shape, TypeRef, Variant,
+    SCHEMA_PARTS_MAX, Schema, SchemaError, SchemaHash, Shape, TypeRef, Variant, tag,
 };
 use crate::error::{LoadError, LoadProblem};
 use crate::wire::Reader;
@@ -166,39 +166,26 @@ impl Decoder<'_> {
             return Err(self.out_of_range("the depth of a kind", KIND_DEPTH_MAX as u64 + 1));
         };
         Ok(match self.reader.byte()? {
-            1 => Kind::Bool,
-            2 => Kind::U8,
-            3 => Kind::U16,
-            4 => Kind::U32,
-            5 => Kind::U64,
-            6 => Kind::U128,
-            7 => Kind::I8,
-            8 => Kind::I16,
-            9 => Kind::I32,
-            10 => Kind::I64,
-            11 => Kind::I128,
-            12 => Kind::F32,
-            13 => Kind::F64,
-            14 => Kind::String { max: self.reader.varint(64)? },
-            15 => Kind::Option(self.boxed(depth)?),
-            16 => {
+            tag::STRING => Kind::String { max: self.reader.varint(64)? },
+            tag::OPTION => Kind::Option(self.boxed(depth)?),
+            tag::ARRAY => {
                 let count = self.reader.varint(64)?;
                 Kind::Array { count, item: self.boxed(depth)? }
             }
-            17 => {
+            tag::SEQ => {
                 let max = self.reader.varint(64)?;
                 Kind::Seq { max, item: self.boxed(depth)? }
             }
-            18 => {
+            tag::SET => {
                 let max = self.reader.varint(64)?;
                 Kind::Set { max, item: self.boxed(depth)? }
             }
-            19 => {
+            tag::MAP => {
                 let max = self.reader.varint(64)?;
                 let key = self.boxed(depth)?;
                 Kind::Map { max, key, value: self.boxed(depth)? }
             }
-            20 => {
+            tag::TUPLE => {
                 let count = self.count(ITEMS_MAX as u64, 1)?;
                 let mut items = Vec::with_capacity(count);
                 for _ in 0..count {
@@ -206,13 +193,16 @@ impl Decoder<'_> {
                 }
                 Kind::Tuple(items)
             }
-            21 => self.flags()?,
-            22 => Kind::Type(TypeRef {
+            tag::FLAGS => self.flags()?,
+            tag::TYPE => Kind::Type(TypeRef {
                 name: self.name("type")?,
                 version: self.number("a version", 1)?,
                 hash: SchemaHash::from_bytes(*self.reader.array::<16>()?),
             }),
-            tag => return Err(self.out_of_range("a kind", u64::from(tag))),
+            other => {
+                let unknown = || self.out_of_range("a kind", u64::from(other));
+                Kind::of_scalar(other).ok_or_else(unknown)?
+            }
         })
     }
 

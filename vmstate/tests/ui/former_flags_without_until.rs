@@ -1,0 +1,10 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 2)]
+struct Uart {
+    #[vmstate(flags(READY = 1), former_flags(READY = 0))]
+    bits: u8,
+}
+
+fn main() {}

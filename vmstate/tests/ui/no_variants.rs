@@ -1,0 +1,8 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+enum Mode {
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+struct Uart {
+    level: *const u8,
+    handler: fn(u8),
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1, semantic(since = 1))]
+struct Uart {
+    level: u8,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+enum Mode {
+    #[vmstate(id = 1)]
+    Idle,
+    #[vmstate(id = 2, since = 2)]
+    Busy,
+}
+
+fn main() {}
