@@ -83,11 +83,11 @@ pub(crate) fn as_field(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStrea
     quote_spanned!(ty.span()=> <#ty as #krate::Field<#bounds>>)
 }
 
-/// `<Type as Value<Bounds>>`, at the span of the type: what a plain type asks of its fields.
+/// `<Type as Plain<Bounds>>`, at the span of the type: what a plain type asks of its fields.
 pub(crate) fn as_value(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStream {
     let krate = &input.krate;
     let bounds = bounds(input, max_len);
-    quote_spanned!(ty.span()=> <#ty as #krate::Value<#bounds>>)
+    quote_spanned!(ty.span()=> <#ty as #krate::__private::Plain<#bounds>>)
 }
 
 /// The names and bits of a flags field, ascending by bit.

@@ -168,44 +168,7 @@ pub trait Field<B = Unbounded>: Sized {
     note = "it is no deriving type, or it has `skip`, `cache` or `wired` fields: then it cannot stand in a container, and the struct that holds it says `#[vmstate(wired)]`",
     note = "a container that grows needs `#[vmstate(max_len = N)]`"
 )]
-pub trait Value<B = Unbounded>: Field<B, Staged = Self> + 'static {
-    /// [`Field::load`]. These four are what expanded code calls, so that a field that is no value is one error.
-    ///
-    /// # Errors
-    /// As [`Field::load`].
-    #[doc(hidden)]
-    #[inline]
-    fn load_value(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
-        Self::load(reader)
-    }
-
-    /// [`Field::fresh`].
-    #[doc(hidden)]
-    #[inline]
-    fn fresh_value() -> Self {
-        Self::fresh()
-    }
-
-    /// [`Field::check`].
-    ///
-    /// # Errors
-    /// As [`Field::check`].
-    #[doc(hidden)]
-    #[inline]
-    fn check_value(&self, staged: &Self) -> Result<(), LoadError> {
-        self.check(staged)
-    }
-
-    /// [`Field::adopt`].
-    ///
-    /// # Errors
-    /// As [`Field::adopt`].
-    #[doc(hidden)]
-    #[inline]
-    fn adopt_value(&self, staged: &mut Self) -> Result<(), LoadError> {
-        self.adopt(staged)
-    }
-}
+pub trait Value<B = Unbounded>: Field<B, Staged = Self> + 'static {}
 
 /// A type with `#[derive(VmState)]`.
 pub trait VmState: Field {

@@ -6,7 +6,62 @@ pub use std::vec::Vec;
 use std::fmt::Display;
 
 use crate::error::{LoadError, LoadProblem, SaveError, SaveProblem};
+use crate::field::Value;
 use crate::wire::{Marker, Reader};
+
+/// What a plain type asks of its fields. Apart from [`Value`], so that a field that is none is one error: of
+/// that bound, and not of the types that follow from it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be rebuilt from its bytes alone",
+    label = "not a plain value",
+    note = "it is no deriving type, or it has `skip`, `cache` or `wired` fields: then it cannot stand in a container, and the struct that holds it says `#[vmstate(wired)]`",
+    note = "a container that grows needs `#[vmstate(max_len = N)]`"
+)]
+pub trait Plain<B>: Sized {
+    /// `Field::load`.
+    ///
+    /// # Errors
+    /// As `Field::load`.
+    fn load_value(reader: &mut Reader<'_>) -> Result<Self, LoadError>;
+
+    /// `Field::fresh`.
+    fn fresh_value() -> Self;
+
+    /// `Field::check`.
+    ///
+    /// # Errors
+    /// As `Field::check`.
+    fn check_value(&self, staged: &Self) -> Result<(), LoadError>;
+
+    /// `Field::adopt`.
+    ///
+    /// # Errors
+    /// As `Field::adopt`.
+    fn adopt_value(&self, staged: &mut Self) -> Result<(), LoadError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<B, T: Value<B>> Plain<B> for T {
+    #[inline]
+    fn load_value(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
+        Self::load(reader)
+    }
+
+    #[inline]
+    fn fresh_value() -> Self {
+        Self::fresh()
+    }
+
+    #[inline]
+    fn check_value(&self, staged: &Self) -> Result<(), LoadError> {
+        self.check(staged)
+    }
+
+    #[inline]
+    fn adopt_value(&self, staged: &mut Self) -> Result<(), LoadError> {
+        self.adopt(staged)
+    }
+}
 
 /// Turns a refusing `pre_save` into ours.
 ///
