@@ -10,7 +10,7 @@
 //! | part | question it answers |
 //! |---|---|
 //! | [`engine`] | which tier runs the next stretch |
-//! | [`plan`], [`usage`], [`bases`] | what belongs into a region, where it asks for budget, what it reads, how it finds memory |
+//! | [`plan`], [`usage`], [`loops`], [`bases`] | what belongs into a region, where it asks for budget, what it reads, which loops store late, how it finds memory |
 //! | [`emission`], [`instructions`], [`floating`] | what code the semantics become |
 //! | [`host`], [`shims`], [`arena`] | how code is made, entered, called back from, and stored |
 //! | [`code`], [`jumps`], [`heat`] | what code exists, how it is linked, what is hot |
@@ -27,7 +27,9 @@
 //! * What code was specialised on is its key: pc, RAM page and the architecture's opaque mode.
 //! * Nothing of any architecture is known here; everything comes through [`Guest`](crate::isa::guest::Guest).
 //!
-//! Deliberately absent: optimising compilation of traces, regions across pages.
+//! Deliberately absent: optimising compilation of traces, regions across pages. A region begins where
+//! control entered it, so code that is entered at two places is compiled once for each; splitting
+//! regions instead would put budget checks and links into loops.
 
 mod arena;
 mod background;
@@ -43,6 +45,7 @@ mod heat;
 mod host;
 mod instructions;
 mod jumps;
+mod loops;
 mod plan;
 mod processor;
 mod shims;

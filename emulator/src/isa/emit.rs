@@ -202,19 +202,34 @@ pub struct Access {
     pub aligned: bool,
     /// A load whose instruction also stores there: its failure is reported as the store's.
     pub writes: bool,
+    /// The value goes to or comes from a floating-point register: only a hint where to put it.
+    pub float: bool,
 }
 
 impl Access {
     /// A little-endian, zero-extending access that need not be aligned.
     #[must_use]
     pub const fn new(width: Width) -> Self {
-        Self { width, signed: false, big_endian: false, aligned: false, writes: false }
+        Self {
+            width,
+            signed: false,
+            big_endian: false,
+            aligned: false,
+            writes: false,
+            float: false,
+        }
     }
 
     /// The same with sign extension.
     #[must_use]
     pub const fn signed(self) -> Self {
         Self { signed: true, ..self }
+    }
+
+    /// The same for a floating-point register.
+    #[must_use]
+    pub const fn float(self) -> Self {
+        Self { float: true, ..self }
     }
 
     /// The load or store of an atomic: aligned, and failing as a store.

@@ -4,7 +4,7 @@
 //! A write also goes to the processor's memory, but late: right in front of the next place where
 //! the region may be left or entered (an access, a call that may change the mode, the end of the
 //! block). So memory is exact wherever anyone can look, leaving needs nothing but a pc, and what is
-//! overwritten in between is never stored.
+//! overwritten in between is never stored. Small loops store only on their ways out ([`Loops`]).
 //!
 //! The count of steps left is a variable too; a block subtracts its whole length when it begins.
 //! An access that cannot be served inline calls Rust; when that refuses as well (a device, a fault,
@@ -17,7 +17,9 @@ use super::{
     exit::{Exit, Site},
     host::{region_signature, shim_signature},
     jumps,
+    loops::{Loop, Loops},
     plan::{Block, Plan},
+    usage::{self, Registers, Usage},
 };
 use crate::frame::Frame;
 use crate::isa::{
@@ -34,6 +36,9 @@ use cranelift_frontend::{FunctionBuilder, Variable};
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
+/// What is above a binary32 in a register.
+pub(super) const SINGLE_BOX: u64 = !0xffff_ffff;
+
 /// A value of the guest in the form in which it is at hand.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operand {
@@ -45,6 +50,8 @@ pub(super) enum Operand {
     Double(Value),
     /// A binary32 whose guest form has all ones above it.
     Single(Value),
+    /// A binary32 with zeros above it: as it comes from memory.
+    Loaded(Value),
     /// An integer plus a constant, not yet added: addresses.
     Sum(Value, i32),
 }
@@ -105,8 +112,11 @@ pub(super) struct Emission<'a, 'f> {
     variables: Vec<Variable>,
     /// What each register holds, when that is known better than by its variable.
     known: Vec<Option<Operand>>,
-    /// Registers whose value memory does not have yet, one bit each.
-    dirty: u128,
+    /// Registers whose value memory does not have yet.
+    dirty: Registers,
+    loops: Loops,
+    /// The loop being emitted, if it stores on its ways out only.
+    kept: Option<Loop>,
     /// How many low bits of a value can be set, where that is known to be fewer than all.
     pub(super) widths: BTreeMap<Value, u32>,
     entries: BTreeMap<u64, ir::Block>,
@@ -125,7 +135,9 @@ pub(super) fn emit_region<G: Guest>(
     let layout = G::LAYOUT;
     let memories = Memories::of(builder);
     let floats = layout.floats();
-    let usage = super::usage::Usage::of::<G>(plan);
+    let notes = usage::notes::<G>(plan);
+    let loops = Loops::of(plan, &notes);
+    let usage = Usage::of(plan, &notes, &loops);
     let variables: Vec<_> = (0..usage.registers())
         .map(|register| builder.declare_var(if floats.contains(&register) { F64 } else { I64 }))
         .collect();
@@ -168,6 +180,8 @@ pub(super) fn emit_region<G: Guest>(
         left,
         known: vec![None; variables.len()],
         dirty: 0,
+        loops,
+        kept: None,
         widths: BTreeMap::new(),
         variables,
         entries,
@@ -195,6 +209,8 @@ impl Emission<'_, '_> {
     fn block<G: Guest>(&mut self, start: u64, block: &Block<G::Instruction>) {
         self.builder.switch_to_block(self.entries[&start]);
         self.known.fill(None);
+        self.kept = self.loops.at(start);
+        self.dirty = self.kept.map_or(0, |kept| kept.written);
         let length = i64::try_from(block.steps.len()).expect("a region is small");
         let mut left = self.builder.use_var(self.left);
         if let Some(need) = block.need {
@@ -203,6 +219,7 @@ impl Emission<'_, '_> {
             self.builder.set_cold_block(out);
             self.builder.ins().brif(short, out, &[], on, &[]);
             self.builder.switch_to_block(out);
+            self.store_dirty();
             self.leave_with(Exit::Budget, start, left);
             self.builder.switch_to_block(on);
             left = self.builder.use_var(self.left);
@@ -219,8 +236,10 @@ impl Emission<'_, '_> {
                 match never {}
             }
             if self.mode_may_change && !ended {
-                self.flush();
-                self.leave_if_told();
+                self.settle();
+                let told = self.load_frame(offset_of!(Frame, exit));
+                let on = self.builder.create_block();
+                self.leave_if(told, on);
             }
         }
         if !ended {
@@ -228,11 +247,18 @@ impl Emission<'_, '_> {
         }
     }
 
-    /// Leaves behind the instruction when the last call said so.
-    fn leave_if_told(&mut self) {
-        let on = self.builder.create_block();
-        let exit = self.load_frame(offset_of!(Frame, exit));
-        self.builder.ins().brif(exit, self.refused, &[], on, &[]);
+    /// Takes the common way out when `told` is not zero, else goes on in the block `on`.
+    pub(super) fn leave_if(&mut self, told: Value, on: ir::Block) {
+        if self.dirty == 0 {
+            self.builder.ins().brif(told, self.refused, &[], on, &[]);
+        } else {
+            let out = self.builder.create_block();
+            self.builder.set_cold_block(out);
+            self.builder.ins().brif(told, out, &[], on, &[]);
+            self.builder.switch_to_block(out);
+            self.store_dirty();
+            self.builder.ins().jump(self.refused, &[]);
+        }
         self.builder.switch_to_block(on);
     }
 
@@ -270,9 +296,16 @@ impl Emission<'_, '_> {
         self.builder.ins().store(self.memories.frame, value, self.processor, at);
     }
 
+    /// Whether `target` is in the loop being emitted, which keeps its registers.
+    fn stays(&self, target: u64) -> bool {
+        self.kept.is_some() && self.kept == self.loops.at(target)
+    }
+
     /// Goes on at a known pc: inside the region, through a linked exit, or by look-up.
     pub(super) fn goto(&mut self, target: u64) {
-        self.flush();
+        if !self.stays(target) {
+            self.flush();
+        }
         if let Some(&block) = self.entries.get(&target) {
             self.builder.ins().jump(block, &[]);
         } else if self.unpaged || target & !(crate::memory::PAGE_BYTES - 1) == self.page {
@@ -322,11 +355,22 @@ impl Emission<'_, '_> {
         self.page.wrapping_add(self.site.behind().0)
     }
 
-    /// The target's block, or a new one that leaves for it (to be filled by the caller).
-    pub(super) fn block_for(&mut self, target: u64) -> (ir::Block, bool) {
-        match self.entries.get(&target) {
-            Some(block) => (*block, false),
-            None => (self.builder.create_block(), true),
+    /// Ends the block with a branch.
+    pub(super) fn branch_to(&mut self, condition: Value, targets: [u64; 2]) {
+        self.settle();
+        let edges = targets.map(|target| match self.entries.get(&target) {
+            Some(block) if self.dirty == 0 || self.stays(target) => (*block, false),
+            _ => (self.builder.create_block(), true),
+        });
+        let [(taken, _), (next, _)] = edges;
+        self.builder.ins().brif(condition, taken, &[], next, &[]);
+        let dirty = self.dirty;
+        for ((edge, is_new), target) in edges.into_iter().zip(targets) {
+            if is_new {
+                self.builder.switch_to_block(edge);
+                self.dirty = dirty;
+                self.goto(target);
+            }
         }
     }
 
@@ -366,11 +410,25 @@ impl Emission<'_, '_> {
         });
     }
 
+    /// In front of a place where the region may be left: stores, unless the way out does.
+    pub(super) fn settle(&mut self) {
+        if self.kept.is_none() {
+            self.flush();
+        }
+    }
+
     /// Stores what memory does not have yet.
-    pub(super) fn flush(&mut self) {
-        while self.dirty != 0 {
-            let index = self.dirty.trailing_zeros() as usize;
-            self.dirty &= self.dirty - 1;
+    fn flush(&mut self) {
+        self.store_dirty();
+        self.dirty = 0;
+    }
+
+    /// The same on a way out, beside which memory still does not have it.
+    fn store_dirty(&mut self) {
+        let mut dirty = self.dirty;
+        while dirty != 0 {
+            let index = dirty.trailing_zeros() as usize;
+            dirty &= dirty - 1;
             let value = self.builder.use_var(self.variables[index]);
             let register = Register::try_from(index).expect("at most 128");
             let at = offset((self.layout.register)(register));
@@ -378,7 +436,7 @@ impl Emission<'_, '_> {
         }
     }
 
-    fn cast(&mut self, kind: Type, value: Value) -> Value {
+    pub(super) fn cast(&mut self, kind: Type, value: Value) -> Value {
         self.builder.ins().bitcast(kind, MemFlagsData::new(), value)
     }
 
@@ -392,10 +450,13 @@ impl Emission<'_, '_> {
             }
             Operand::Double(value) => self.cast(I64, value),
             Operand::Single(value) => {
-                let bits = self.cast(I32, value);
-                let wide = self.builder.ins().uextend(I64, bits);
-                let ones = self.builder.ins().iconst(I64, !0xffff_ffff);
+                let wide = self.integer(Operand::Loaded(value));
+                let ones = self.builder.ins().iconst(I64, SINGLE_BOX.cast_signed());
                 self.builder.ins().bor(wide, ones)
+            }
+            Operand::Loaded(value) => {
+                let bits = self.cast(I32, value);
+                self.builder.ins().uextend(I64, bits)
             }
         }
     }

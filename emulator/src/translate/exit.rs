@@ -82,7 +82,9 @@ pub(super) fn unpack_access(detail: u32) -> Access {
         _ => Width::Double,
     };
     let bit = |number: u32| detail >> number & 1 != 0;
-    Access { width, signed: bit(2), big_endian: bit(3), aligned: bit(4), writes: bit(5) }
+    // Who serves an access slowly does not care where its value goes.
+    let float = false;
+    Access { width, signed: bit(2), big_endian: bit(3), aligned: bit(4), writes: bit(5), float }
 }
 
 #[cfg(test)]

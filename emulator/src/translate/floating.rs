@@ -13,15 +13,13 @@ use super::emission::{Emission, Operand};
 use crate::isa::emit::{HostFloat, HostFormat, HostOperation, HostRounding};
 use cranelift_codegen::ir::{
     BlockArg, InstBuilder, MemFlagsData, Type, Value,
-    condcodes::{FloatCC, IntCC},
+    condcodes::FloatCC,
     types::{F32, F64, I32, I64},
 };
 
 /// What a result must be for the host's answer to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
-    /// Nothing: it cannot go wrong.
-    None,
     /// Finite.
     Finite,
     /// Finite and larger in magnitude than the smallest normal number.
@@ -46,23 +44,25 @@ impl Emission<'_, '_> {
         if !nearest || !self.float_mode.inexact_is_set || (fused && !self.host_fuses) {
             return None;
         }
-        let mut boxed = None;
+        // What must hold beside the proof.
+        let mut conditions = Vec::new();
         let (result, kind, proof) = match host.operation {
             HostOperation::Equal | HostOperation::Less | HostOperation::LessOrEqual => {
-                let [a, b] = [0, 1].map(|i| self.float_operand(host.format, values[i], &mut boxed));
+                let [a, b] =
+                    [0, 1].map(|i| self.float_operand(host.format, values[i], &mut conditions));
                 let code = match host.operation {
                     HostOperation::Equal => FloatCC::Equal,
                     HostOperation::Less => FloatCC::LessThan,
                     _ => FloatCC::LessThanOrEqual,
                 };
+                conditions.push(self.builder.ins().fcmp(FloatCC::Ordered, a, b));
                 let truth = self.builder.ins().fcmp(code, a, b);
-                let ordered = self.builder.ins().fcmp(FloatCC::Ordered, a, b);
-                boxed = self.both(boxed, Some(ordered));
-                (self.builder.ins().uextend(I64, truth), I64, Proof::None)
+                (self.builder.ins().uextend(I64, truth), I64, None)
             }
             HostOperation::ToSigned32 | HostOperation::ToSigned64 => {
-                let a = self.float_operand(host.format, values[0], &mut boxed);
-                (self.truncated(host.operation, host.format, a, &mut boxed), I64, Proof::None)
+                let a = self.float_operand(host.format, values[0], &mut conditions);
+                let result = self.truncated(host.operation, host.format, a, &mut conditions);
+                (result, I64, None)
             }
             HostOperation::FromSigned32 | HostOperation::FromSigned64 => {
                 let mut integer = self.integer(values[0]);
@@ -70,46 +70,37 @@ impl Emission<'_, '_> {
                     integer = self.builder.ins().ireduce(I32, integer);
                 }
                 let kind = kind_of(host.format);
-                (self.builder.ins().fcvt_from_sint(kind, integer), kind, Proof::None)
+                (self.builder.ins().fcvt_from_sint(kind, integer), kind, None)
             }
             HostOperation::Narrow => {
-                let a = self.float_operand(HostFormat::Double, values[0], &mut boxed);
-                (self.builder.ins().fdemote(F32, a), F32, Proof::Normal)
+                let a = self.float_operand(HostFormat::Double, values[0], &mut conditions);
+                (self.builder.ins().fdemote(F32, a), F32, Some(Proof::Normal))
             }
             HostOperation::Widen => {
-                let a = self.float_operand(HostFormat::Single, values[0], &mut boxed);
-                (self.builder.ins().fpromote(F64, a), F64, Proof::Finite)
+                let a = self.float_operand(HostFormat::Single, values[0], &mut conditions);
+                (self.builder.ins().fpromote(F64, a), F64, Some(Proof::Finite))
             }
-            _ => self.arithmetic(host, values, &mut boxed),
+            _ => self.arithmetic(host, values, &mut conditions),
         };
-        let proven = match proof {
-            Proof::None => None,
-            proof => Some(self.prove(proof, kind, result)),
-        };
-        let sound = self.both(boxed, proven);
-        Some(self.or_call(sound, kind, result, function, values))
+        if let Some(proof) = proof {
+            conditions.push(self.prove(proof, kind, result));
+        }
+        Some(self.or_call(&conditions, kind, result, function, values))
     }
 
     fn float_operand(
         &mut self,
         format: HostFormat,
         operand: Operand,
-        boxed: &mut Option<Value>,
+        conditions: &mut Vec<Value>,
     ) -> Value {
         match format {
             HostFormat::Double => self.double(operand),
             HostFormat::Single => {
                 let (value, is_boxed) = self.single(operand);
-                *boxed = self.both(*boxed, is_boxed);
+                conditions.extend(is_boxed);
                 value
             }
-        }
-    }
-
-    fn both(&mut self, a: Option<Value>, b: Option<Value>) -> Option<Value> {
-        match (a, b) {
-            (Some(a), Some(b)) => Some(self.builder.ins().band(a, b)),
-            (one, other) => one.or(other),
         }
     }
 
@@ -117,28 +108,28 @@ impl Emission<'_, '_> {
         &mut self,
         host: HostFloat,
         values: [Operand; 3],
-        boxed: &mut Option<Value>,
-    ) -> (Value, Type, Proof) {
+        conditions: &mut Vec<Value>,
+    ) -> (Value, Type, Option<Proof>) {
         let kind = kind_of(host.format);
-        let a = self.float_operand(host.format, values[0], boxed);
+        let a = self.float_operand(host.format, values[0], conditions);
         if host.operation == HostOperation::SquareRoot {
-            return (self.builder.ins().sqrt(a), kind, Proof::Normal);
+            return (self.builder.ins().sqrt(a), kind, Some(Proof::Normal));
         }
-        let b = self.float_operand(host.format, values[1], boxed);
+        let b = self.float_operand(host.format, values[1], conditions);
         let (result, proof) = match host.operation {
             HostOperation::Add => (self.builder.ins().fadd(a, b), Proof::Finite),
             HostOperation::Sub => (self.builder.ins().fsub(a, b), Proof::Finite),
             HostOperation::Multiply => (self.builder.ins().fmul(a, b), Proof::Normal),
             HostOperation::Divide => (self.builder.ins().fdiv(a, b), Proof::Normal),
             HostOperation::MultiplyAdd { negate_product, negate_addend } => {
-                let c = self.float_operand(host.format, values[2], boxed);
+                let c = self.float_operand(host.format, values[2], conditions);
                 let a = if negate_product { self.builder.ins().fneg(a) } else { a };
                 let c = if negate_addend { self.builder.ins().fneg(c) } else { c };
                 (self.builder.ins().fma(a, b, c), Proof::Normal)
             }
             other => unreachable!("{other:?} is no arithmetic"),
         };
-        (result, kind, proof)
+        (result, kind, Some(proof))
     }
 
     fn truncated(
@@ -146,7 +137,7 @@ impl Emission<'_, '_> {
         operation: HostOperation,
         format: HostFormat,
         a: Value,
-        boxed: &mut Option<Value>,
+        conditions: &mut Vec<Value>,
     ) -> Value {
         // Strictly inside the range, so that truncation cannot leave it; false for NaN.
         let limit: f64 = if operation == HostOperation::ToSigned32 {
@@ -157,7 +148,7 @@ impl Emission<'_, '_> {
         let magnitude = self.builder.ins().fabs(a);
         let limit = self.float_constant(kind_of(format), limit);
         let inside = self.builder.ins().fcmp(FloatCC::LessThan, magnitude, limit);
-        *boxed = self.both(*boxed, Some(inside));
+        conditions.push(inside);
         // 32-bit results are in range of the 64-bit conversion, too.
         self.builder.ins().fcvt_to_sint_sat(I64, a)
     }
@@ -172,41 +163,44 @@ impl Emission<'_, '_> {
         }
     }
 
+    /// What is not zero when `result` is as `proof` wants it; it may also be zero for the largest
+    /// numbers.
     fn prove(&mut self, proof: Proof, kind: Type, result: Value) -> Value {
-        let (integer, exponent_bits, normal) = if kind == F32 {
-            (I32, 0x7f80_0000_u64, 0x0080_0000_u64)
-        } else {
-            (I64, 0x7ff0_0000_0000_0000, 0x0010_0000_0000_0000)
+        let (integer, fraction_bits, exponents) =
+            if kind == F32 { (I32, 23, 0xff) } else { (I64, 52, 0x7ff) };
+        // Adding to the exponent turns those that will not do into small ones: all ones wraps to
+        // zero or one, and zero and one stay below four.
+        let (shift, mask) = match proof {
+            Proof::Normal => (2, exponents & !3),
+            Proof::Finite => (1, exponents),
         };
-        // On the bits without the sign: one unsigned compare for both ends.
         let bits = self.builder.ins().bitcast(integer, MemFlagsData::new(), result);
-        let doubled = self.builder.ins().iadd(bits, bits);
-        let (value, limit) = match proof {
-            Proof::Normal => {
-                let lowest = 2 * normal + 2;
-                let base = self.builder.ins().iconst(integer, signed(integer, lowest));
-                (self.builder.ins().isub(doubled, base), 2 * exponent_bits - lowest)
-            }
-            _ => (doubled, 2 * exponent_bits),
-        };
-        let limit = self.builder.ins().iconst(integer, signed(integer, limit));
-        self.builder.ins().icmp(IntCC::UnsignedLessThan, value, limit)
+        let exponent = self.builder.ins().ushr_imm_u(bits, fraction_bits);
+        let shifted = self.builder.ins().iadd_imm_s(exponent, shift);
+        self.builder.ins().band_imm_u(shifted, mask)
     }
 
-    /// `result` when `sound`, else what the function answers.
+    /// `result` when no condition is zero, else what the function answers.
     fn or_call(
         &mut self,
-        sound: Option<Value>,
+        conditions: &[Value],
         kind: Type,
         result: Value,
         function: u32,
         values: [Operand; 3],
     ) -> Operand {
-        let Some(sound) = sound else { return operand(kind, result) };
+        if conditions.is_empty() {
+            return operand(kind, result);
+        }
         let [cold, done] = [self.builder.create_block(), self.builder.create_block()];
         self.builder.set_cold_block(cold);
+        for condition in conditions {
+            let on = self.builder.create_block();
+            self.builder.ins().brif(*condition, on, &[], cold, &[]);
+            self.builder.switch_to_block(on);
+        }
         self.builder.append_block_param(done, kind);
-        self.builder.ins().brif(sound, done, &[BlockArg::Value(result)], cold, &[]);
+        self.builder.ins().jump(done, &[BlockArg::Value(result)]);
         self.builder.switch_to_block(cold);
         let bits = self.call_function(function, values);
         let value = match kind {
@@ -236,16 +230,5 @@ fn operand(kind: Type, value: Value) -> Operand {
         F64 => Operand::Double(value),
         F32 => Operand::Single(value),
         _ => Operand::Integer(value),
-    }
-}
-
-/// The immediate of a constant of `kind`.
-fn signed(kind: Type, bits: u64) -> i64 {
-    if kind == I32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the constant has 32 bits")]
-        let narrow = bits as u32;
-        i64::from(narrow.cast_signed())
-    } else {
-        bits.cast_signed()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     bases::Way,
-    emission::{Emission, Operand, offset},
+    emission::{Emission, Operand, SINGLE_BOX, offset},
     exit::pack_access,
 };
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
     tlb,
 };
 use cranelift_codegen::ir::{
-    Block, BlockArg, Endianness, InstBuilder, Value,
+    Block, BlockArg, Endianness, InstBuilder, Type, Value,
     condcodes::IntCC,
-    types::{I8, I16, I32, I64},
+    types::{F32, F64, I8, I16, I32, I64},
 };
 use std::{convert::Infallible, mem::offset_of};
 
@@ -26,6 +26,15 @@ fn condition_code(condition: Condition) -> IntCC {
         Condition::NotLessSigned => IntCC::SignedGreaterThanOrEqual,
         Condition::LessUnsigned => IntCC::UnsignedLessThan,
         Condition::NotLessUnsigned => IntCC::UnsignedGreaterThanOrEqual,
+    }
+}
+
+/// The kind of value that an access is best done with.
+fn kind_at_hand(access: Access) -> Type {
+    match access.width {
+        Width::Double if access.float && !access.big_endian => F64,
+        Width::Word if access.float && !access.big_endian => F32,
+        _ => I64,
     }
 }
 
@@ -59,6 +68,9 @@ impl Emitter for Emission<'_, '_> {
             )
             | (Binary::Add | Binary::Or | Binary::Xor, Operand::Constant(0), other) => {
                 return other;
+            }
+            (Binary::Or, Operand::Loaded(value), Operand::Constant(SINGLE_BOX)) => {
+                return Operand::Single(value);
             }
             (Binary::Add, a, Operand::Constant(b)) | (Binary::Add, Operand::Constant(b), a) => {
                 if let Some(sum) = self.sum(a, b.cast_signed()) {
@@ -154,17 +166,35 @@ impl Emitter for Emission<'_, '_> {
             offset_of!(tlb::Entry, read_tag)
         };
         let (host, [miss, done]) = self.look_up(addr, access, field);
-        let value = self.load_host(host, access);
-        self.builder.append_block_param(done, I64);
+        let kind = kind_at_hand(access);
+        let value = match kind {
+            I64 => self.load_host(host, access),
+            kind => {
+                let flags = self.guest_flags(access);
+                self.builder.ins().load(kind, flags, host.0, host.1)
+            }
+        };
+        self.builder.append_block_param(done, kind);
         self.builder.ins().jump(done, &[BlockArg::Value(value)]);
         self.builder.switch_to_block(miss);
         let addr = self.integer(addr);
         let nothing = self.builder.ins().iconst(I64, 0);
         let shim = self.load_frame(offset_of!(Frame, load_shim));
-        let result = self.call_shim(shim, pack_access(access), [addr, nothing]);
+        let mut result = self.call_shim(shim, pack_access(access), [addr, nothing]);
+        if kind == F32 {
+            result = self.builder.ins().ireduce(I32, result);
+        }
+        if kind != I64 {
+            result = self.cast(kind, result);
+        }
         self.builder.ins().jump(done, &[BlockArg::Value(result)]);
         self.builder.switch_to_block(done);
         let value = self.builder.block_params(done)[0];
+        match kind {
+            F32 => return Ok(Operand::Loaded(value)),
+            F64 => return Ok(Operand::Double(value)),
+            _ => {}
+        }
         if !access.signed && access.width != Width::Double {
             self.widths.insert(value, 8 << access.width.bytes().trailing_zeros());
         }
@@ -172,13 +202,21 @@ impl Emitter for Emission<'_, '_> {
     }
 
     fn store(&mut self, addr: Operand, access: Access, value: Operand) -> Result<(), Infallible> {
-        let value = self.integer(value);
         let field = offset_of!(tlb::Entry, write_tag);
         let (host, [miss, done]) = self.look_up(addr, access, field);
-        self.store_host(host, access, value);
+        match (value, kind_at_hand(access)) {
+            (Operand::Double(value), F64) | (Operand::Single(value), F32) => {
+                let flags = self.guest_flags(access);
+                self.builder.ins().store(flags, value, host.0, host.1);
+            }
+            _ => {
+                let value = self.integer(value);
+                self.store_host(host, access, value);
+            }
+        }
         self.builder.ins().jump(done, &[]);
         self.builder.switch_to_block(miss);
-        let addr = self.integer(addr);
+        let (addr, value) = (self.integer(addr), self.integer(value));
         let shim = self.load_frame(offset_of!(Frame, store_shim));
         self.call_shim(shim, pack_access(access), [addr, value]);
         self.builder.ins().jump(done, &[]);
@@ -213,19 +251,8 @@ impl Emitter for Emission<'_, '_> {
     }
 
     fn branch(&mut self, condition: Value, taken: u64) {
-        self.flush();
         let next = self.site_next();
-        let (taken_block, taken_leaves) = self.block_for(taken);
-        let (next_block, next_leaves) = self.block_for(next);
-        self.builder.ins().brif(condition, taken_block, &[], next_block, &[]);
-        if taken_leaves {
-            self.builder.switch_to_block(taken_block);
-            self.goto(taken);
-        }
-        if next_leaves {
-            self.builder.switch_to_block(next_block);
-            self.goto(next);
-        }
+        self.branch_to(condition, [taken, next]);
     }
 }
 
@@ -323,7 +350,7 @@ impl Emission<'_, '_> {
         tag_field: usize,
     ) -> ((Value, i32), [Block; 2]) {
         // The slow path may refuse and leave.
-        self.flush();
+        self.settle();
         let bytes = access.width.bytes();
         let (base, constant) = match addr {
             Operand::Sum(base, constant) => (base, constant),
@@ -459,8 +486,7 @@ impl Emission<'_, '_> {
         let refused = self.load_frame(offset_of!(Frame, exit));
         let on = self.builder.create_block();
         self.builder.set_cold_block(on);
-        self.builder.ins().brif(refused, self.refused, &[], on, &[]);
-        self.builder.switch_to_block(on);
+        self.leave_if(refused, on);
         self.load_frame(offset_of!(Frame, result))
     }
 

@@ -60,6 +60,10 @@ impl<G: Guest + Vcpu> Vcpu for Translated<G> {
         self.guest.set_line(line, level);
     }
 
+    fn lose_reservation(&mut self) {
+        self.guest.lose_reservation();
+    }
+
     fn deadline_ns(&self, clock: &Clock) -> Option<u64> {
         self.guest.deadline_ns(clock)
     }

@@ -3,21 +3,23 @@
 //! The semantics themselves are run on an emitter that only notes registers, so no architecture
 //! has to describe its operands twice.
 
-use super::plan::Plan;
+use super::{loops::Loops, plan::Plan};
 use crate::isa::{
     emit::{Access, Binary, Condition, Emitter, Register, Unary},
     guest::Guest,
 };
 use std::{collections::BTreeMap, convert::Infallible};
 
-/// A set of registers.
-type Registers = u128;
+/// A set of registers, one bit each.
+pub(super) type Registers = u128;
 
 /// Reads before writes, and writes, of one block.
 #[derive(Clone, Copy, Debug, Default)]
-struct Notes {
+pub(super) struct Notes {
     read: Registers,
-    written: Registers,
+    pub(super) written: Registers,
+    /// Number of loads and stores.
+    pub(super) accesses: u32,
 }
 
 impl Emitter for Notes {
@@ -38,15 +40,32 @@ impl Emitter for Notes {
     fn select(&mut self, (): (), (): (), (): ()) {}
     fn bit(&mut self, (): ()) {}
     fn load(&mut self, (): (), _: Access) -> Result<(), Infallible> {
+        self.accesses += 1;
         Ok(())
     }
     fn store(&mut self, (): (), _: Access, (): ()) -> Result<(), Infallible> {
+        self.accesses += 1;
         Ok(())
     }
     fn call(&mut self, _: u32, _: [(); 3]) {}
     fn jump(&mut self, _: u64) {}
     fn jump_to(&mut self, (): ()) {}
     fn branch(&mut self, (): (), _: u64) {}
+}
+
+/// What each block of a region does with registers and memory.
+pub(super) fn notes<G: Guest>(plan: &Plan<G::Instruction>) -> BTreeMap<u64, Notes> {
+    let mut notes = BTreeMap::new();
+    for (&start, block) in &plan.blocks {
+        let mut noted = Notes::default();
+        for step in &block.steps {
+            if let Err(never) = G::emit(&step.decoded.instruction, step.pc, &mut noted) {
+                match never {}
+            }
+        }
+        notes.insert(start, noted);
+    }
+    notes
 }
 
 /// The registers of a region.
@@ -57,17 +76,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    pub(super) fn of<G: Guest>(plan: &Plan<G::Instruction>) -> Self {
-        let mut notes = BTreeMap::new();
-        for (&start, block) in &plan.blocks {
-            let mut noted = Notes::default();
-            for step in &block.steps {
-                if let Err(never) = G::emit(&step.decoded.instruction, step.pc, &mut noted) {
-                    match never {}
-                }
-            }
-            notes.insert(start, noted);
-        }
+    pub(super) fn of<I: Copy>(plan: &Plan<I>, notes: &BTreeMap<u64, Notes>, loops: &Loops) -> Self {
         let mut live: BTreeMap<u64, Registers> = BTreeMap::new();
         loop {
             let mut changed = false;
@@ -77,7 +86,9 @@ impl Usage {
                     .filter_map(|target| live.get(&target))
                     .fold(0, |all, set| all | set);
                 let noted = notes[&start];
-                let now = noted.read | (onward & !noted.written);
+                // What a loop has not stored is stored when it is left.
+                let kept = loops.at(start).map_or(0, |kept| kept.written);
+                let now = noted.read | kept | (onward & !noted.written);
                 changed |= live.insert(start, now) != Some(now);
             }
             if !changed {

@@ -273,7 +273,7 @@ impl FloatInstruction {
 
     fn load<E: Emitter>(&self, e: &mut E) -> Result<(), E::Stop> {
         let addr = self.address(e);
-        let value = e.load(addr, Access::new(self.precision.width()))?;
+        let value = e.load(addr, Access::new(self.precision.width()).float())?;
         let result = self.boxed(e, value);
         e.set(F0 + self.rd, result);
         Ok(())
@@ -282,7 +282,7 @@ impl FloatInstruction {
     fn store<E: Emitter>(&self, e: &mut E) -> Result<(), E::Stop> {
         let addr = self.address(e);
         let value = e.get(F0 + self.rs2);
-        e.store(addr, Access::new(self.precision.width()), value)
+        e.store(addr, Access::new(self.precision.width()).float(), value)
     }
 
     fn set_result<E: Emitter>(&self, e: &mut E, result: E::Value) {
