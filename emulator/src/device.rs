@@ -25,7 +25,11 @@ use std::ops::Range;
 
 use vmstate::Instance;
 
-use crate::{bus::Width, door::PowerOn, memory::GuestMemory};
+use crate::{
+    bus::Width,
+    door::PowerOn,
+    memory::{GuestMemory, NotRam},
+};
 
 /// A stretch of a device's registers that the board maps somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +70,8 @@ pub enum Effect {
     },
     /// The guest switches or resets the machine.
     Power(PowerRequest),
+    /// The device wrote guest memory.
+    Stored,
 }
 
 /// What a device may use during one call.
@@ -96,10 +102,22 @@ impl<'a> Io<'a> {
         self.now_ns
     }
 
-    /// Guest memory, for a device that reads it and writes it ([`GuestMemory::store`]) by itself.
+    /// Guest memory, for a device that reads it by itself.
     #[must_use]
     pub fn memory(&self) -> &'a GuestMemory {
         self.memory
+    }
+
+    /// Writes guest memory, ROM excepted; the harts lose their reservations.
+    ///
+    /// # Errors
+    /// [`NotRam`] as [`GuestMemory::store`].
+    pub fn store(&mut self, addr: u64, bytes: &[u8]) -> Result<(), NotRam> {
+        self.memory.store(addr, bytes)?;
+        if self.effects.last() != Some(&Effect::Stored) {
+            self.effects.push(Effect::Stored);
+        }
+        Ok(())
     }
 
     /// Sends data to the outside world, such as a byte that left a serial port.

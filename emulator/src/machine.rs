@@ -468,7 +468,11 @@ impl Machine {
         self.drive_harts();
         self.clock.offset_ticks = self.fabric.offset_ticks();
         let Self { harts, clock, .. } = self;
+        let cursor = self.state.schedule.cursor();
         self.state.schedule.settle(|hart| harts[hart].is_idle(clock));
+        if self.state.schedule.cursor() != cursor {
+            harts[cursor].lose_reservation();
+        }
     }
 
     /// Carries out what devices did beyond their own state.
@@ -485,12 +489,20 @@ impl Machine {
                     door.output(position, Output { kind, source, data: &data });
                 }
                 Effect::Power(power) => request = request.or(Some(power)),
+                Effect::Stored => self.lose_reservations(),
             }
         }
         match request {
             Some(PowerRequest::Off { code }) => self.state.off = Some(code),
             Some(PowerRequest::Reset) => self.reset(),
             None => {}
+        }
+    }
+
+    /// Memory was written by nobody who holds a reservation.
+    fn lose_reservations(&mut self) {
+        for hart in &mut self.harts {
+            hart.lose_reservation();
         }
     }
 
@@ -513,6 +525,7 @@ impl Machine {
             kind::WRITE_MEMORY => {
                 let (addr, bytes) = event.data.split_first_chunk()?;
                 self.memory.write(u64::from_le_bytes(*addr), bytes).ok()?;
+                self.lose_reservations();
             }
             kind::WRITE_REGISTER => {
                 let hart: usize = event.target.strip_prefix("hart")?.parse().ok()?;

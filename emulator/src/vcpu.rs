@@ -56,6 +56,10 @@ pub trait Vcpu: Send {
     /// Drives interrupt input `line`, numbered as the architecture numbers its causes.
     fn set_line(&mut self, line: u32, level: bool);
 
+    /// Somebody else may have written memory: another processor had a turn, a device or a debugger
+    /// stored. What an atomic sequence relies on (a load reservation, an exclusive monitor) ends.
+    fn lose_reservation(&mut self);
+
     /// Virtual time in nanoseconds at which the processor itself wants to be looked at again (a
     /// compare register inside it), if any.
     fn deadline_ns(&self, clock: &Clock) -> Option<u64>;

@@ -289,6 +289,10 @@ impl Vcpu for FaultyHart {
         self.inner.set_line(line, level);
     }
 
+    fn lose_reservation(&mut self) {
+        self.inner.lose_reservation();
+    }
+
     fn deadline_ns(&self, clock: &Clock) -> Option<u64> {
         self.inner.deadline_ns(clock)
     }

@@ -49,6 +49,8 @@ struct Puppet {
     next: usize,
     lines: u64,
     waits: bool,
+    /// How often it was told that others may have written memory: its only register.
+    lost: u128,
     log: Log,
 }
 
@@ -98,6 +100,10 @@ impl Vcpu for Puppet {
         self.log.lock().expect("one thread").push((self.number, 0, format!("line {line} {level}")));
     }
 
+    fn lose_reservation(&mut self) {
+        self.lost += 1;
+    }
+
     fn deadline_ns(&self, _: &Clock) -> Option<u64> {
         None
     }
@@ -137,7 +143,7 @@ impl Inspect for Puppet {
     }
 
     fn read_register(&self, _: usize, _: &Clock) -> Option<u128> {
-        None
+        Some(self.lost)
     }
 
     fn write_register(&mut self, _: usize, _: u128, _: &Clock) -> bool {
@@ -249,9 +255,16 @@ fn machine(scripts: &[&[Act]]) -> (Machine, Log) {
         builder.wire(clint, line, Sink::Hart { hart: number, line: 3 });
         builder.wire(clint, line + 1, Sink::Hart { hart: number, line: 7 });
         let (script, log) = (script.to_vec(), Arc::clone(&log));
-        let puppet =
-            Puppet { nothing: Nothing, number, script, next: 0, lines: 0, waits: false, log };
-        builder.hart(Box::new(puppet));
+        builder.hart(Box::new(Puppet {
+            nothing: Nothing,
+            number,
+            script,
+            next: 0,
+            lines: 0,
+            waits: false,
+            lost: 0,
+            log,
+        }));
     }
     builder.image(Image::new("code", 0x8000_0000, *b"code")).expect("it fits");
     let mut machine = builder.build();
@@ -319,6 +332,31 @@ fn input_wakes_an_idle_machine_where_the_door_says() {
         (7, "Ok(())"),
     ];
     assert_eq!(seen, expected);
+}
+
+/// How often each hart lost its reservation.
+fn lost(machine: &Machine) -> Vec<u128> {
+    let harts = machine.harts().iter();
+    harts
+        .map(|hart| hart.inspect().read_register(0, machine.clock()).expect("it has one"))
+        .collect()
+}
+
+#[test]
+fn a_hart_loses_its_reservation_with_its_turn_and_to_whoever_else_writes_memory() {
+    let (mut pair, _) = machine(&[&[], &[]]);
+    for (until, expected) in [(99, [0, 0]), (100, [1, 0]), (150, [1, 0]), (250, [1, 1])] {
+        assert_eq!(run(&mut pair, &mut Script::default(), at(until, 0, 0)), Stop::Until);
+        assert_eq!(lost(&pair), expected, "after {until} steps with turns of 100");
+    }
+    let (mut alone, _) = machine(&[&[]]);
+    let data = [&0x8000_0000_u64.to_le_bytes()[..], b"bytes"].concat();
+    let write = Event { kind: kind::WRITE_MEMORY.into(), target: "".into(), data };
+    let mut door = Script { events: [(at(500, 0, 0), write)].into(), ..Script::default() };
+    for (until, expected) in [(499, [0]), (501, [1]), (900, [1])] {
+        assert_eq!(run(&mut alone, &mut door, at(until, 0, 0)), Stop::Until);
+        assert_eq!(lost(&alone), expected, "after {until} steps");
+    }
 }
 
 #[test]

@@ -351,6 +351,9 @@ fn write_status(state: &mut State, value: u64, effects: &mut Effects) {
         value = value & !status::MPP | state.mstatus & status::MPP;
     }
     effects.flush_paged |= (value ^ state.mstatus) & status::MXR != 0;
+    if (value ^ state.mstatus) & status::MPRV != 0 {
+        state.lose_reservation();
+    }
     state.mstatus = value;
 }
 
@@ -367,7 +370,10 @@ fn write_satp(state: &mut State, features: Features, value: u64, effects: &mut E
         _ => false,
     };
     if known {
-        effects.flush_paged |= value != state.satp;
+        if value != state.satp {
+            effects.flush_paged = true;
+            state.lose_reservation();
+        }
         state.satp = value;
     }
 }

@@ -40,6 +40,10 @@ impl Vcpu for Hart {
         }
     }
 
+    fn lose_reservation(&mut self) {
+        self.state.lose_reservation();
+    }
+
     fn deadline_ns(&self, clock: &Clock) -> Option<u64> {
         self.timer_ns(clock)
     }

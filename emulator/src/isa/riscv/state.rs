@@ -91,7 +91,8 @@ pub struct State {
     pub x: [u64; 32],
     /// Floating-point registers, raw bits.
     pub f: [u64; 32],
-    /// Virtual address of the load reservation; all ones for none.
+    /// Virtual address of the load reservation; all ones for none. What ends it, besides a
+    /// store-conditional: [`State::lose_reservation`] says.
     #[vmstate(default = u64::MAX)]
     pub reservation_address: u64,
     /// The value that was loaded there.
@@ -186,6 +187,22 @@ impl State {
         Self { pc, ..vmstate::fresh() }
     }
 
+    /// Ends the load reservation: a store of others, or an address that may have come to mean
+    /// something else, must not let a store-conditional succeed (Unprivileged ISA, chapter "A").
+    pub fn lose_reservation(&mut self) {
+        self.reservation_address = u64::MAX;
+    }
+
+    /// Changes the privilege. Between M and the others virtual addresses change their meaning, if
+    /// there are any.
+    pub fn set_privilege(&mut self, to: Privilege) {
+        let crosses = (to == Privilege::Machine) != (self.privilege() == Privilege::Machine);
+        if crosses && self.satp >> 60 != 0 {
+            self.lose_reservation();
+        }
+        self.privilege = to as u8;
+    }
+
     /// The present privilege.
     #[must_use]
     pub fn privilege(&self) -> Privilege {
@@ -256,7 +273,7 @@ impl State {
             self.mstatus &= !(status::SIE | status::SPIE | status::SPP);
             self.mstatus |= if enabled { status::SPIE } else { 0 };
             self.mstatus |= if privilege == Privilege::Supervisor { status::SPP } else { 0 };
-            self.privilege = Privilege::Supervisor as u8;
+            self.set_privilege(Privilege::Supervisor);
             self.stvec
         } else {
             self.mcause = cause;
@@ -266,7 +283,7 @@ impl State {
             self.mstatus &= !(status::MIE | status::MPIE | status::MPP);
             self.mstatus |= if enabled { status::MPIE } else { 0 };
             self.mstatus |= (privilege as u64) << status::MPP_SHIFT;
-            self.privilege = Privilege::Machine as u8;
+            self.set_privilege(Privilege::Machine);
             self.mtvec
         };
         let base = vector & !3;

@@ -109,7 +109,7 @@ pub(super) fn supervisor_return(i: &mut Interpreter<'_, '_>, _: &Operands) -> Do
     let enable = state.mstatus & status::SPIE != 0;
     state.mstatus &= !(status::SIE | status::SPP | status::MPRV);
     state.mstatus |= status::SPIE | if enable { status::SIE } else { 0 };
-    state.privilege = if to_supervisor { Privilege::Supervisor } else { Privilege::User } as u8;
+    state.set_privilege(if to_supervisor { Privilege::Supervisor } else { Privilege::User });
     i.progress.next_pc = state.sepc;
     i.look_for_interrupts();
     Ok(())
@@ -128,7 +128,7 @@ pub(super) fn machine_return(i: &mut Interpreter<'_, '_>, _: &Operands) -> Done 
     if previous != Privilege::Machine {
         state.mstatus &= !status::MPRV;
     }
-    state.privilege = previous as u8;
+    state.set_privilege(previous);
     i.progress.next_pc = state.mepc;
     i.look_for_interrupts();
     Ok(())
@@ -148,14 +148,17 @@ pub(super) fn wait_for_interrupt(i: &mut Interpreter<'_, '_>, _: &Operands) -> D
     Ok(())
 }
 
-/// sfence.vma and sinval.vma. The TLB is coherent, so there is nothing to do.
+/// sfence.vma and sinval.vma. The TLB is coherent, so they only end what relies on an address's
+/// meaning.
 pub(super) fn fence_translations(i: &mut Interpreter<'_, '_>, _: &Operands) -> Done {
-    let state = &i.hart.state;
+    let state = &mut i.hart.state;
     match state.privilege() {
-        Privilege::Machine => Ok(()),
-        Privilege::Supervisor if state.mstatus & status::TVM == 0 => Ok(()),
-        _ => i.illegal(),
+        Privilege::Machine => {}
+        Privilege::Supervisor if state.mstatus & status::TVM == 0 => {}
+        _ => return i.illegal(),
     }
+    state.lose_reservation();
+    Ok(())
 }
 
 /// sfence.w.inval and sfence.inval.ir.
