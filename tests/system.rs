@@ -5,6 +5,7 @@
 mod system {
     mod anywhere;
     mod board;
+    mod code;
     mod console;
     mod demo;
     mod digest;
@@ -14,4 +15,5 @@ mod system {
     mod linux;
     mod reboot;
     mod recorded;
+    mod slices;
 }
