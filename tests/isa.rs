@@ -18,6 +18,7 @@ mod isa {
     pub(crate) mod listing;
     pub(crate) mod program;
     pub(crate) mod random;
+    pub(crate) mod spaces;
     pub(crate) mod spike;
 }
 

@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use emulator::{
-    bus::{Bus, BusFault, Width},
+    bus::EmptyBus,
     clock::Clock,
     isa::riscv::{Configuration, Features, Hart, decode::decode},
     memory::GuestMemory,
@@ -47,17 +47,6 @@ fn program(copies: i32) -> Vec<u8> {
     words.flat_map(u32::to_le_bytes).collect()
 }
 
-struct Nothing;
-
-impl Bus for Nothing {
-    fn read(&mut self, _: u64, _: u64, _: Width) -> Result<u64, BusFault> {
-        Err(BusFault::Unmapped)
-    }
-    fn write(&mut self, _: u64, _: u64, _: Width, _: u64) -> Result<(), BusFault> {
-        Err(BusFault::Unmapped)
-    }
-}
-
 /// A hart in machine mode with `program` at its reset address.
 fn hart(program: &[u8]) -> (Hart, GuestMemory) {
     let features = Features::of_model("rva22s64").expect("it is listed");
@@ -70,7 +59,7 @@ fn hart(program: &[u8]) -> (Hart, GuestMemory) {
 
 fn run(processor: &mut impl Vcpu, memory: &GuestMemory, steps: u64) {
     let clock = Clock::new(1000);
-    let mut around = Surroundings { memory, bus: &mut Nothing, clock: &clock };
+    let mut around = Surroundings { memory, bus: &mut EmptyBus, clock: &clock };
     assert_eq!(processor.run(steps, &mut around).steps, steps);
 }
 

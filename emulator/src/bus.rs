@@ -69,3 +69,17 @@ pub trait Bus {
     /// [`BusFault`] when no region takes the access.
     fn write(&mut self, steps: u64, addr: u64, width: Width, value: u64) -> Result<(), BusFault>;
 }
+
+/// A bus with nobody on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmptyBus;
+
+impl Bus for EmptyBus {
+    fn read(&mut self, _: u64, _: u64, _: Width) -> Result<u64, BusFault> {
+        Err(BusFault::Unmapped)
+    }
+
+    fn write(&mut self, _: u64, _: u64, _: Width, _: u64) -> Result<(), BusFault> {
+        Err(BusFault::Unmapped)
+    }
+}

@@ -1,7 +1,7 @@
 //! Our processor in the same place as Spike: a hart, memory and nothing else.
 
 use emulator::{
-    bus::{Bus, BusFault, Width},
+    bus::EmptyBus,
     clock::Clock,
     isa::riscv::{
         features::Features,
@@ -13,19 +13,6 @@ use emulator::{
 };
 
 use super::program::{BASE, Program, TOHOST};
-
-/// No device anywhere.
-struct Nothing;
-
-impl Bus for Nothing {
-    fn read(&mut self, _: u64, _: u64, _: Width) -> Result<u64, BusFault> {
-        Err(BusFault::Unmapped)
-    }
-
-    fn write(&mut self, _: u64, _: u64, _: Width, _: u64) -> Result<(), BusFault> {
-        Err(BusFault::Unmapped)
-    }
-}
 
 /// What a run left, and how many steps it took.
 pub(crate) struct Run {
@@ -45,7 +32,10 @@ pub(crate) enum Engine {
 pub(crate) const ENGINES: [Engine; 2] = [Engine::Interpreter, Engine::Translator];
 
 fn processor(engine: Engine) -> Box<dyn Vcpu> {
-    let features = Features::of_model("rva22s64").expect("a model") | Features::ZICOND;
+    let features = Features::of_model("rva22s64").expect("a model")
+        | Features::ZICOND
+        | Features::SV48
+        | Features::SVADU;
     let configuration = Configuration { features, reset_pc: BASE, ..Configuration::default() };
     let hart = Box::new(Hart::new(configuration));
     let config =
@@ -62,7 +52,7 @@ pub(crate) fn run(program: &Program, engine: Engine, mut budget: impl FnMut() ->
     let mut hart = processor(engine);
     let mut clock = Clock::new(1_000);
     while memory.read_u64(TOHOST).expect("memory") == 0 {
-        let around = &mut Surroundings { memory: &memory, bus: &mut Nothing, clock: &clock };
+        let around = &mut Surroundings { memory: &memory, bus: &mut EmptyBus, clock: &clock };
         let Slice { steps, end } = hart.run(budget(), around);
         assert!(end != SliceEnd::Idle && steps > 0, "stopped at step {:?}", clock.position);
         clock.position.steps += steps;

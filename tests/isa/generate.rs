@@ -11,6 +11,7 @@ use super::{
         rd, rs1, rs2,
     },
     random::Random,
+    spaces,
 };
 
 /// Bytes of scratch memory on either side of a block's pointers that it may touch.
@@ -20,12 +21,43 @@ pub(crate) const REACH: i32 = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Machine,
+    Supervisor,
     User,
+}
+
+/// What a block runs under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Under {
+    pub(crate) mode: Mode,
+    /// The number of its address space; `None` for physical addresses.
+    pub(crate) space: Option<usize>,
+    /// SUM and MXR of `mstatus`.
+    pub(crate) status: u64,
+}
+
+impl Under {
+    /// A mode without address translation.
+    pub(crate) const fn physical(mode: Mode) -> Self {
+        Self { mode, space: None, status: 0 }
+    }
+
+    /// Anything but machine mode when `lower`.
+    pub(crate) fn random(random: &mut Random, lower: bool) -> Self {
+        if random.once_in(3) {
+            let space = random.below(spaces::SPACES as u32) as usize;
+            let status = u64::from(random.below(4)) << 18;
+            Self { mode: spaces::mode(space), space: Some(space), status }
+        } else if lower || random.once_in(3) {
+            Self::physical(Mode::User)
+        } else {
+            Self::physical(Mode::Machine)
+        }
+    }
 }
 
 /// A block of code.
 pub(crate) struct Block {
-    pub(crate) mode: Mode,
+    pub(crate) under: Under,
     pub(crate) code: Vec<u8>,
     /// Where in `code` it is entered.
     pub(crate) entry: u64,
@@ -48,23 +80,31 @@ pub(crate) struct Generator<'a> {
 impl<'a> Generator<'a> {
     /// A block at `address` of about `items` items with its window centred at `window`.
     pub(crate) fn block(random: &'a mut Random, address: u64, window: u64, items: u32) -> Block {
-        let mode = if random.once_in(3) { Mode::User } else { Mode::Machine };
+        let under = Under::random(random, false);
+        let window = window + alias(random, under);
         let mut new = Self::new(random);
         new.set_pointers(address, window);
         new.items(items);
-        new.end(mode);
-        Block { mode, code: new.code, entry: 0, listing: new.listing }
+        new.end(under.mode);
+        Block { under, code: new.code, entry: 0, listing: new.listing }
     }
 
-    /// A block of arbitrary bits in user mode, without anything that jumps.
+    /// A block of arbitrary bits that is no machine's, without anything that jumps.
     pub(crate) fn noise(random: &'a mut Random, address: u64, window: u64, items: u32) -> Block {
+        // A supervisor's random bits would change the rules that the other blocks rely on.
+        let mut under = Under::random(random, true);
+        if under.mode == Mode::Supervisor {
+            under.mode = Mode::User;
+            under.space = under.space.map(|space| space + spaces::SPACES / 2);
+        }
+        let window = window + alias(random, under);
         let mut new = Self::new(random);
         new.set_pointers(address, window);
         for _ in 0..items {
             new.arbitrary();
         }
         new.emit(0x73, "ecall");
-        Block { mode: Mode::User, code: new.code, entry: 0, listing: new.listing }
+        Block { under, code: new.code, entry: 0, listing: new.listing }
     }
 
     fn new(random: &'a mut Random) -> Self {
@@ -371,7 +411,11 @@ impl<'a> Generator<'a> {
     /// The trap that ends the block.
     fn end(&mut self, mode: Mode) {
         let through = self.target(1, 31);
-        let choices = if mode == Mode::User { 8 } else { 5 };
+        let choices = match mode {
+            Mode::Machine => 5,
+            Mode::Supervisor => 7,
+            Mode::User => 8,
+        };
         match self.random.below(choices) {
             0 => self.emit(0x73, "ecall"),
             1 => self.emit(0x0010_0073, "ebreak"),
@@ -389,8 +433,8 @@ impl<'a> Generator<'a> {
                 self.emit(word | rs1(through), name);
             }
             5 => self.emit(0x3000_2073 | rd(through), "csrr mstatus"),
-            6 => self.emit(0xc000_2073 | rd(through), "rdcycle"),
-            _ => self.emit(0x3020_0073, "mret"),
+            6 => self.emit(0x3020_0073, "mret"),
+            _ => self.emit(0xc000_2073 | rd(through), "rdcycle"),
         }
     }
 
@@ -415,10 +459,16 @@ impl<'a> Generator<'a> {
             let word = self.operands(base, operands);
             word ^ 1 << (2 + self.random.below(30))
         };
-        if !matches!(word & 0x7f, 0x63 | 0x67 | 0x6f) {
+        // Nor atomics: the manual leaves open which exception a misaligned one raises.
+        if !matches!(word & 0x7f, 0x2f | 0x63 | 0x67 | 0x6f) {
             self.emit(word, "arbitrary");
         }
     }
+}
+
+/// How far above itself a block sees its window: some of those with a space use its larger pages.
+fn alias(random: &mut Random, under: Under) -> u64 {
+    if under.space.is_some() && random.once_in(3) { spaces::ALIAS } else { 0 }
 }
 
 /// An instruction with random operands.

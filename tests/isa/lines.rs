@@ -14,7 +14,7 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use super::{
-    generate::{Block, Mode, REACH},
+    generate::{Block, Mode, REACH, Under},
     program::{Program, State},
 };
 
@@ -112,12 +112,12 @@ impl Line {
         code.extend(&self.bytes);
         code.extend(FILL.repeat(FILL_BYTES / 2));
         let entry = FILL_BYTES as u64;
-        let mut mode = Mode::Machine;
+        let mut under = Under::physical(Mode::Machine);
         let mut state = Self::untouched();
         let mut memory = vec![0; REACH as usize / 4];
         for item in self.before.split_whitespace() {
             if item == "U" {
-                mode = Mode::User;
+                under = Under::physical(Mode::User);
                 continue;
             }
             let (name, value) = item.split_once('=').expect("NAME=VALUE");
@@ -135,7 +135,7 @@ impl Line {
             }
         }
         state.x[0] = 0;
-        (Block { mode, code, entry, listing: vec![] }, state, memory)
+        (Block { under, code, entry, listing: vec![] }, state, memory)
     }
 
     fn untouched() -> State {

@@ -1,7 +1,7 @@
 //! A bare-metal program that runs blocks one after another and notes what each leaves behind.
 //!
 //! Layout from 0x8000_0000: driver, `tohost`, one record a block, one window of scratch memory a
-//! block, blocks, states.
+//! block, page tables, blocks, states.
 //! The driver enters a block by `mret` with every register from a state; whatever trap the block
 //! ends in comes back to the driver, which writes all registers and the trap's CSRs to the record.
 //! `mscratch` holds the record meanwhile, so the block has all registers for itself. Physical memory
@@ -11,6 +11,7 @@ use super::{
     encode::{imm_b, imm_i, imm_j, imm_s, rd, rs1, rs2},
     generate::{Block, Generator, Mode, REACH},
     random::Random,
+    spaces::{self, Extent},
 };
 
 /// Where the program is loaded and entered.
@@ -20,14 +21,14 @@ pub(crate) const TOHOST: u64 = BASE + 0x1000;
 /// The first record.
 pub(crate) const RECORDS: u64 = BASE + 0x2000;
 
-/// Doublewords of a record: block, mstatus, state, unused; then what the block left.
+/// Doublewords of a record: block, mstatus, state, satp; then what the block left.
 const RECORD: u64 = 72;
 /// What a block leaves: x0 to x31, f0 to f31, and these.
 const RESULT: u64 = 4;
 const FCSR: u64 = RESULT + 64;
 const LAST_NAMES: [&str; 4] = ["fcsr", "mcause", "mepc", "mtval"];
 /// Instructions of the driver around a block, and the trap that ends it.
-pub(crate) const DRIVER_STEPS: u64 = 74 + 76 + 1;
+pub(crate) const DRIVER_STEPS: u64 = 76 + 76 + 1;
 /// Bytes of a window.
 const WINDOW: u64 = 2 * REACH as u64;
 
@@ -75,8 +76,7 @@ pub(crate) struct Program {
     pub(crate) image: Vec<u8>,
     blocks: Vec<Block>,
     addresses: Vec<u64>,
-    scratch: u64,
-    code: u64,
+    extent: Extent,
 }
 
 impl Program {
@@ -93,19 +93,31 @@ impl Program {
             let memory = (0..WINDOW / 8).map(|_| random.bits()).collect();
             (block, State::random(&mut random), memory)
         };
-        Self::new(count, make)
+        let tables = Random::new(!seed);
+        Self::with_spaces(count, Some(tables), make)
+    }
+
+    /// A program of blocks that all use physical addresses.
+    pub(crate) fn new(
+        count: u64,
+        make: impl FnMut(u64, u64, u64) -> (Block, State, Vec<u64>),
+    ) -> Self {
+        Self::with_spaces(count, None, make)
     }
 
     /// A program of `count` blocks. `make(index, address, window)` gives a block for that address,
     /// its state, and the memory around `window`, from [`REACH`] bytes before it.
-    pub(crate) fn new(
+    fn with_spaces(
         count: u64,
+        tables: Option<Random>,
         mut make: impl FnMut(u64, u64, u64) -> (Block, State, Vec<u64>),
     ) -> Self {
         let align = |address: u64| (address + 0xfff) & !0xfff;
         let scratch = align(RECORDS + (count + 1) * RECORD * 8);
-        let code = align(scratch + (count + 1) * WINDOW);
-        let mut new = Self { image: vec![], blocks: vec![], addresses: vec![], scratch, code };
+        let tables_at = align(scratch + (count + 1) * WINDOW);
+        let code = tables_at + tables.as_ref().map_or(0, |_| spaces::BYTES);
+        let extent = Extent { base: BASE, scratch, tables: tables_at, code };
+        let mut new = Self { image: vec![], blocks: vec![], addresses: vec![], extent };
         let mut at = code;
         let mut states = vec![];
         for index in 0..count {
@@ -121,22 +133,35 @@ impl Program {
             states.push(state);
         }
         let states_at = align(at);
+        // Accessed and dirty bits are set by the processor in one half of all programs.
+        let mut updates = false;
+        if let Some(mut random) = tables {
+            spaces::check(extent, states_at);
+            updates = random.once_in(2);
+            for (word, value) in spaces::all(&mut random, extent).into_iter().enumerate() {
+                new.put(tables_at + word as u64 * 8, &value.to_le_bytes());
+            }
+        }
         for (index, state) in states.iter().enumerate() {
             new.enter(index, state, states_at + index as u64 * STATE * 8);
         }
-        new.put(BASE, &driver(scratch, code, states_at));
+        new.put(BASE, &driver([scratch, code, states_at], updates));
         new
     }
 
     /// Writes a block's record and state.
     fn enter(&mut self, index: usize, state: &State, state_at: u64) {
         const FLOATING_POINT_DIRTY: u64 = 0x6000;
-        const PREVIOUSLY_MACHINE: u64 = 0x1800;
-        let mstatus = match self.blocks[index].mode {
-            Mode::Machine => FLOATING_POINT_DIRTY | PREVIOUSLY_MACHINE,
-            Mode::User => FLOATING_POINT_DIRTY,
+        let under = self.blocks[index].under;
+        let previously = match under.mode {
+            Mode::Machine => 0x1800,
+            Mode::Supervisor => 0x800,
+            Mode::User => 0,
         };
-        for (field, value) in [self.entry(index), mstatus, state_at].into_iter().enumerate() {
+        let mstatus = FLOATING_POINT_DIRTY | previously | under.status;
+        let satp = under.space.map_or(0, |space| spaces::satp(space, self.extent));
+        let record = [self.entry(index), mstatus, state_at, satp];
+        for (field, value) in record.into_iter().enumerate() {
             let at = RECORDS + (index as u64 * RECORD + field as u64) * 8;
             self.put(at, &value.to_le_bytes());
         }
@@ -170,7 +195,7 @@ impl Program {
 
     /// The middle of a block's window. Every eighth window straddles two pages.
     pub(crate) fn window(&self, index: u64) -> u64 {
-        self.scratch + WINDOW * (index + 1)
+        self.extent.scratch + WINDOW * (index + 1)
     }
 
     fn put(&mut self, address: u64, bytes: &[u8]) {
@@ -181,9 +206,9 @@ impl Program {
         self.image[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// The addresses of what a run changes: records and scratch memory.
+    /// The addresses of what a run changes: records, scratch memory and page tables.
     pub(crate) fn changed(&self) -> std::ops::Range<u64> {
-        RECORDS..self.code
+        RECORDS..self.extent.code
     }
 
     /// Compares what two runs left in [`Self::changed`] and describes the first few differences.
@@ -194,6 +219,10 @@ impl Program {
         let mut found = vec![];
         for (index, (a, b)) in different {
             let address = RECORDS + index as u64 * 8;
+            if address >= self.extent.tables {
+                found.push(format!("the page table at {address:#x} is {a:#x}, expected {b:#x}"));
+                continue;
+            }
             let (block, what) = self.describe(address);
             if last != Some(block) {
                 if found.len() > 40 {
@@ -209,8 +238,8 @@ impl Program {
 
     /// The block that an address belongs to and what it holds.
     fn describe(&self, address: u64) -> (u64, String) {
-        if address >= self.scratch {
-            let block = (address + REACH as u64 - self.scratch) / WINDOW - 1;
+        if address >= self.extent.scratch {
+            let block = (address + REACH as u64 - self.extent.scratch) / WINDOW - 1;
             return (block, format!("scratch memory at {address:#x}"));
         }
         let field = (address - RECORDS) / 8;
@@ -231,7 +260,7 @@ impl Program {
             .iter()
             .map(|(offset, text)| format!("  {:x}: {text}", address + *offset as u64))
             .collect();
-        format!("block {index}, {:?} mode:\n{}", block.mode, lines.join("\n"))
+        format!("block {index}, {:?}:\n{}", block.under, lines.join("\n"))
     }
 }
 
@@ -309,10 +338,14 @@ impl Driver {
     /// Cache-block operations and floating point everywhere, counters nowhere below machine mode;
     /// user mode may use what ends at the first boundary not at all, then read, write and execute,
     /// then read and execute.
-    fn set_up(&mut self, boundaries: [u64; 3]) {
+    fn set_up(&mut self, boundaries: [u64; 3], updates: bool) {
         self.emit(0x13 | rd(1) | imm_i(0xf0));
-        self.write_csr(0x30a, 1);
         self.write_csr(0x10a, 1);
+        // Memory types always, accessed and dirty bits as wanted: bits 62 and 61.
+        self.emit(0x13 | rd(2) | imm_i(2 | i32::from(updates)));
+        self.emit(0x1013 | rd(2) | rs1(2) | imm_i(61));
+        self.emit(0x6033 | rd(1) | rs1(1) | rs2(2));
+        self.write_csr(0x30a, 1);
         self.write_csr(0x306, 0);
         for (region, end) in boundaries.into_iter().enumerate() {
             self.address(1, end);
@@ -329,12 +362,13 @@ impl Driver {
 }
 
 /// The driver: set-up, `enter`, `leave`, the end.
-fn driver(scratch: u64, code: u64, states: u64) -> Vec<u8> {
+fn driver(boundaries: [u64; 3], updates: bool) -> Vec<u8> {
     const MTVEC: u32 = 0x305;
     const MSCRATCH: u32 = 0x340;
     const MEPC: u32 = 0x341;
+    const SATP: u32 = 0x180;
     let mut d = Driver(vec![]);
-    d.set_up([scratch, code, states]);
+    d.set_up(boundaries, updates);
     let vector = d.here();
     d.address(1, BASE);
     d.write_csr(MTVEC, 1);
@@ -347,6 +381,8 @@ fn driver(scratch: u64, code: u64, states: u64) -> Vec<u8> {
     d.write_csr(MEPC, 1);
     d.load(1, 31, 1);
     d.write_csr(MSTATUS, 1);
+    d.load(1, 31, 3);
+    d.write_csr(SATP, 1);
     d.load(30, 31, 2);
     for f in 0..32 {
         d.emit(0x3007 | rd(f) | rs1(30) | imm_i(f as i32 * 8));

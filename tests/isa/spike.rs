@@ -8,8 +8,7 @@ use std::{fs, path::PathBuf, process::Command};
 use super::program::{BASE, Program, TOHOST};
 
 /// Everything that the blocks use.
-const ISA: &str =
-    "rv64gc_zba_zbb_zbs_zicond_zfhmin_zicbom_zicboz_zicbop_zicntr_zihpm_zicclsm_svinval";
+const ISA: &str = "rv64gc_zba_zbb_zbs_zicond_zfhmin_zicbom_zicboz_zicbop_zicntr_zihpm_zicclsm_svadu_svinval_svpbmt";
 
 /// Runs `program` and gives what it leaves in `program.changed()`.
 pub(crate) fn run(program: &Program) -> Vec<u64> {
