@@ -1,5 +1,5 @@
 //! Floating point against Berkeley SoftFloat: every operation, format and rounding mode, results
-//! and flags.
+//! and flags. The table in `float/ledger.rs` says which, and that none was left out.
 //!
 //! The short form runs with the ordinary tests. The long one (a minute) is
 //! `FLOAT_ROUNDS=5000000 FLOAT_SEED=N cargo nextest run --release -p emulator --test float`.
@@ -12,6 +12,8 @@
     reason = "raw bits of every format travel as u64"
 )]
 
+#[path = "float/ledger.rs"]
+mod ledger;
 #[path = "float/operands.rs"]
 mod operands;
 #[path = "float/oracle.rs"]
@@ -39,6 +41,7 @@ fn check<T: PartialEq + LowerHex>(
 ) {
     for rounding in Rounding::ALL {
         let expected = with_oracle(rounding, &theirs);
+        ledger::note(name, rounding, expected.flags);
         for before in [Flags::empty(), Flags::INEXACT] {
             let mut env = Riscv::new(rounding, before);
             let value = ours(&mut env);
@@ -98,14 +101,14 @@ fn check_integer<F: Oracle, I: Integer + LowerHex>(
 fn check_from_integer<F: Oracle>(value: u64, seed: u64) {
     let signed = value as i64;
     check(
-        "from u64",
+        &format!("{} from u64", F::NAME),
         &[value],
         seed,
         |env| env.convert_unsigned::<F>(value).into(),
         || F::from_u64(value),
     );
     check(
-        "from i64",
+        &format!("{} from i64", F::NAME),
         &[value],
         seed,
         |env| env.convert_signed::<F>(signed).into(),
@@ -169,6 +172,7 @@ fn check_format<F: Oracle>() {
         check_fused::<F>(a, b, c, seed);
         check_from_integer::<F>(operands.integer(), seed);
     }
+    ledger::close::<F>();
 }
 
 #[test]

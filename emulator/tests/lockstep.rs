@@ -16,6 +16,8 @@ mod bench;
 mod case;
 #[path = "lockstep/control.rs"]
 mod control;
+#[path = "lockstep/links.rs"]
+mod links;
 #[path = "lockstep/paging.rs"]
 mod paging;
 #[path = "lockstep/program.rs"]

@@ -49,32 +49,42 @@ fn boxed(value: f32) -> u64 {
     BOX | u64::from(value.to_bits())
 }
 
+/// An operation within one format; `raw` makes register contents of a result.
+macro_rules! within {
+    ($float:ident, $raw:expr, $operation:expr, $a:expr, $b:expr) => {{
+        let (a, b): ($float, $float) = ($a, $b);
+        let finite = |result: $float| result.is_finite().then(|| $raw(result));
+        let normal = |result: $float| {
+            (result.is_finite() && result.abs() > $float::MIN_POSITIVE).then(|| $raw(result))
+        };
+        let ordered = |truth: bool| (!a.is_nan() && !b.is_nan()).then_some(u64::from(truth));
+        match $operation {
+            HostOperation::Add => finite(a + b),
+            HostOperation::Sub => finite(a - b),
+            HostOperation::Multiply => normal(a * b),
+            HostOperation::Divide => normal(a / b),
+            HostOperation::SquareRoot => normal(a.sqrt()),
+            HostOperation::Equal => ordered(a == b),
+            HostOperation::Less => ordered(a < b),
+            HostOperation::LessOrEqual => ordered(a <= b),
+            HostOperation::ToSigned32 => {
+                (a.abs() < 2_147_483_648.0).then(|| i64::from(a as i32).cast_unsigned())
+            }
+            HostOperation::ToSigned64 => {
+                (a.abs() < 9_223_372_036_854_775_808.0).then(|| (a as i64).cast_unsigned())
+            }
+            // A fused one is a library call on hosts without the instruction.
+            _ => None,
+        }
+    }};
+}
+
 fn doubles(operation: HostOperation, [a, b, _]: [f64; 3]) -> Option<u64> {
-    let plain = |result: f64| {
-        (result.is_finite() && result.abs() > f64::MIN_POSITIVE).then_some(result.to_bits())
-    };
-    let ordered = |truth: bool| (!a.is_nan() && !b.is_nan()).then_some(u64::from(truth));
-    match operation {
-        HostOperation::Add => Some(a + b).filter(|sum| sum.is_finite()).map(f64::to_bits),
-        HostOperation::Sub => Some(a - b).filter(|sum| sum.is_finite()).map(f64::to_bits),
-        HostOperation::Multiply => plain(a * b),
-        HostOperation::Divide => plain(a / b),
-        HostOperation::SquareRoot => plain(a.sqrt()),
-        HostOperation::Equal => ordered(a == b),
-        HostOperation::Less => ordered(a < b),
-        HostOperation::LessOrEqual => ordered(a <= b),
-        HostOperation::ToSigned32 => {
-            (a.abs() < 2_147_483_648.0).then(|| i64::from(a as i32).cast_unsigned())
-        }
-        HostOperation::ToSigned64 => {
-            (a.abs() < 9_223_372_036_854_775_808.0).then(|| (a as i64).cast_unsigned())
-        }
-        HostOperation::Narrow => {
-            let result = a as f32;
-            (result.is_finite() && result.abs() > f32::MIN_POSITIVE).then(|| boxed(result))
-        }
-        _ => None,
+    if operation == HostOperation::Narrow {
+        let result = a as f32;
+        return (result.is_finite() && result.abs() > f32::MIN_POSITIVE).then(|| boxed(result));
     }
+    within!(f64, f64::to_bits, operation, a, b)
 }
 
 fn singles(operation: HostOperation, values: [u64; 3]) -> Option<u64> {
@@ -92,28 +102,8 @@ fn singles(operation: HostOperation, values: [u64; 3]) -> Option<u64> {
         return None;
     }
     let [a, b, _] = values.map(|value| f32::from_bits(value as u32));
-    let plain = |result: f32| {
-        (result.is_finite() && result.abs() > f32::MIN_POSITIVE).then(|| boxed(result))
-    };
-    let ordered = |truth: bool| (!a.is_nan() && !b.is_nan()).then_some(u64::from(truth));
-    match operation {
-        HostOperation::Add => Some(a + b).filter(|sum| sum.is_finite()).map(boxed),
-        HostOperation::Sub => Some(a - b).filter(|sum| sum.is_finite()).map(boxed),
-        HostOperation::Multiply => plain(a * b),
-        HostOperation::Divide => plain(a / b),
-        HostOperation::SquareRoot => plain(a.sqrt()),
-        HostOperation::Equal => ordered(a == b),
-        HostOperation::Less => ordered(a < b),
-        HostOperation::LessOrEqual => ordered(a <= b),
-        HostOperation::ToSigned32 => {
-            (a.abs() < 2_147_483_648.0).then(|| i64::from(a as i32).cast_unsigned())
-        }
-        HostOperation::ToSigned64 => {
-            (a.abs() < 9_223_372_036_854_775_808.0).then(|| (a as i64).cast_unsigned())
-        }
-        HostOperation::Widen => {
-            Some(f64::from(a)).filter(|result| result.is_finite()).map(f64::to_bits)
-        }
-        _ => None,
+    if operation == HostOperation::Widen {
+        return Some(f64::from(a)).filter(|result| result.is_finite()).map(f64::to_bits);
     }
+    within!(f32, boxed, operation, a, b)
 }
