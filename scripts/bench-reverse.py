@@ -11,19 +11,20 @@ import time
 
 
 class Gdb:
-    """A session with an emulator of its own."""
+    """A session with a process of its own, which is told by its last argument where to listen."""
 
-    def __init__(self, emulator, recording):
-        self.folder = tempfile.mkdtemp()
-        path = os.path.join(self.folder, "gdb")
-        command = [emulator, "--replay", recording, "--gdb", "unix:" + path]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    def __init__(self, command, place="unix:{}"):
+        self.folder = tempfile.TemporaryDirectory()
+        path = os.path.join(self.folder.name, "gdb")
+        self.process = subprocess.Popen([*command, place.format(path)], stderr=subprocess.DEVNULL)
         self.socket = socket.socket(socket.AF_UNIX)
         while True:
             try:
                 self.socket.connect(path)
                 break
             except OSError:
+                if self.process.poll() is not None:
+                    raise SystemExit(f"{command[0]} ended at once")
                 time.sleep(0.01)
         self.buffer = b""
         self.ask("QStartNoAckMode")
@@ -60,7 +61,12 @@ class Gdb:
 
     def close(self):
         self.send("k")
-        self.process.wait()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.folder.cleanup()
 
 
 def timed(work):
@@ -75,18 +81,17 @@ def figures(name, times):
     print(f"{name}: p50 {at(0.5):.2f} ms, p99 {at(0.99):.2f} ms, worst {times[-1]:.2f} ms ({len(times)})")
 
 
-def main():
-    emulator, recording, forward_ns = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def ours(forward_ns, command):
     choice = random.Random(1)
 
     first = []
     for part in (5, 25, 50, 75, 95):
-        gdb = Gdb(emulator, recording)
+        gdb = Gdb(command)
         first.append(timed(lambda: (gdb.monitor(f"seek {part}%"), gdb.ask("bs")))[0])
         gdb.close()
     figures("first seek and reverse-stepi of a fresh process, anywhere", first)
 
-    gdb = Gdb(emulator, recording)
+    gdb = Gdb(command)
     end = int(re.search(r" of (\d+)", gdb.monitor("where"))[1])
     print(f"recording: {end} instructions")
     seeks, firsts, backs = [], [], []
@@ -125,4 +130,21 @@ def main():
     gdb.close()
 
 
-main()
+def qemu(_, command):
+    """QEMU's reverse debugging 1.5 s into the replay of a boot."""
+    gdb = Gdb(command, "unix:path={},server=on,wait=off")
+    gdb.socket.settimeout(100)
+    try:
+        seek = timed(lambda: (gdb.send("qRcmd," + b"replay_seek 800000000".hex()), gdb.receive()))
+        print(f"seek to 800 M instructions: {seek[0]:.0f} ms ({seek[1][1][:40]})")
+        # It answers first and goes there then.
+        backs = [timed(lambda: gdb.ask("bs"))[0] for _ in range(5)]
+        figures("reverse-stepi", backs)
+        print(f"the stepi behind it: {timed(lambda: gdb.ask('vCont;s:p1.1'))[0]:.0f} ms")
+    except TimeoutError:
+        print("no answer within 100 s: killed")
+        gdb.process.kill()
+    gdb.close()
+
+
+{"ours": ours, "qemu": qemu}[sys.argv[1]](int(sys.argv[2]), sys.argv[3:])

@@ -1,9 +1,14 @@
 //! The real GDB in front of the demo guest. What is asserted is what a user would read.
 
 mod gdb {
+    mod live;
+    mod log;
     mod oracle;
+    mod query;
     mod recording;
     mod replay;
+    mod search;
+    mod transfers;
     mod writes;
 }
 
@@ -101,61 +106,4 @@ fn assert_in_order(text: &str, expected: &[&str]) {
         let Some(at) = rest.find(line) else { panic!("`{line}` is missing behind:\n{text}") };
         rest = &rest[at + line.len()..];
     }
-}
-
-#[test]
-fn a_live_machine_stops_at_breakpoints_and_watchpoints_and_shows_its_state() {
-    let mut session = live(1);
-    let (text, ending) = gdb(
-        &mut session,
-        &[
-            "break *main",
-            "continue",
-            "print/x $pc == (long)main",
-            "info registers mstatus",
-            "x/1xw main",
-            "watch *(long*)0x80001308",
-            "continue",
-            "delete",
-            "rwatch *(long*)0x80001308",
-            "continue",
-            "delete",
-            "hbreak trap",
-            "continue",
-            "print/x $a0",
-            "set var $a1 = 0x1234",
-            "print/x $a1",
-            "set var *(int*)0x80001000 = 77",
-            "print *(int*)0x80001000",
-            "stepi",
-            "monitor where",
-            "info threads",
-            "detach",
-        ],
-    );
-    assert_in_order(
-        &text,
-        &[
-            "Breakpoint 1, ",
-            "= 0x1",
-            "mstatus ",
-            "Hardware watchpoint 2",
-            "Old value = 0",
-            "New value = 1",
-            "Hardware read watchpoint 3",
-            "Value = 1",
-            "Breakpoint 4, ",
-            "= 0x8000000000000007",
-            "= 0x1234",
-            "= 77",
-            "position ",
-            ", live",
-            "* hart 0",
-            "Thread 1.1 (hart 0, ",
-        ],
-    );
-    assert_eq!(ending, Ending::Detached, "{text}");
-    // A second GDB finds the machine where the first one left it, without its breakpoints.
-    let (text, _) = gdb(&mut session, &["print/x $a1", "info breakpoints", "detach"]);
-    assert_in_order(&text, &["= 0x1234", "No breakpoints"]);
 }

@@ -4,6 +4,7 @@
 
 mod system {
     mod anywhere;
+    mod backwards;
     mod board;
     mod code;
     mod console;

@@ -30,7 +30,7 @@ mod stop;
 mod subject;
 
 pub use checkpoints::Checkpoints;
-pub use engine::{Engine, Motion, Past, Traced};
+pub use engine::{Effort, Engine, Motion, Past, Searched, Traced};
 pub use error::{DebugError, Show};
 pub use stop::{Access, Breakpoint, BreakpointKind, Reason, Stop, Watchpoint};
 pub use subject::{

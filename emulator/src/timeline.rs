@@ -28,7 +28,7 @@ pub mod verify;
 
 pub use checkpoint::Stops;
 pub use divergence::Divergence;
-pub use open::{OpenError, Opened, Tuning, build};
+pub use open::{OpenError, Opened, Tuning, build, start};
 pub use recorder::{Recorder, RecorderLeave};
 pub use replayer::{RecordedState, Replayer, ReplayerLeave, Sink};
 pub use session::{

@@ -5,9 +5,11 @@
 //! early. Interrupt lines change between slices only.
 
 mod breakpoints;
+mod executed;
 mod inspect;
 
 pub use breakpoints::Breakpoints;
+pub use executed::ExecutedPages;
 pub use inspect::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Traps};
 
 use vmstate::Instance;

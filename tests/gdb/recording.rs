@@ -1,12 +1,12 @@
 //! Recordings for the tests to walk.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use emulator::{
     clock::Position,
     debug::machine::MachineSubject,
     door::{Door, Event, Moment, PowerOn, Reply, Wake, kind},
-    journal::{Reader, Writer},
+    journal::Writer,
     machine::{
         Machine, Stop,
         board::{self, Config},
@@ -19,12 +19,16 @@ use emulator::{
 };
 
 /// Types a text, a key each 5 ms of virtual time; the host's clock plays no part.
-struct Typist {
+pub(crate) struct Typist {
     keys: Vec<u8>,
     typed: usize,
 }
 
 impl Typist {
+    pub(crate) fn new(keys: &str) -> Self {
+        Self { keys: keys.into(), typed: 0 }
+    }
+
     fn due_ns(&self) -> Option<u64> {
         (self.typed < self.keys.len()).then_some((self.typed as u64 + 4) * 5_000_000)
     }
@@ -62,7 +66,7 @@ impl Door for Typist {
 
 /// Records a machine into `path` until it is off or at `until`; `keys` are typed. Returns the end.
 pub(crate) fn record(path: &Path, config: &Config, keys: &str, until: Position) -> Position {
-    record_behind(Typist { keys: keys.into(), typed: 0 }, path, config, until)
+    record_behind(Typist::new(keys), path, config, until)
 }
 
 /// The same behind any door.
@@ -72,9 +76,20 @@ pub(crate) fn record_behind(
     config: &Config,
     until: Position,
 ) -> Position {
+    record_spaced(door, path, config, until, None)
+}
+
+/// The same with a checkpoint `every` so often on the host's clock.
+pub(crate) fn record_spaced(
+    door: impl Door,
+    path: &Path,
+    config: &Config,
+    until: Position,
+    every: Option<Duration>,
+) -> Position {
     let (mut machine, recorder) = recorder(path, config, door);
     let mut session = RecordSession::new(&machine, recorder);
-    session.take_checkpoints(None);
+    session.take_checkpoints(every);
     let stop = session.run(&mut machine, until).expect("the recording is written");
     let how = match stop {
         Stop::PoweredOff { code } => how_off(code),
@@ -87,13 +102,37 @@ pub(crate) fn record_behind(
 
 /// The machine of a recording under a debugger, at power-on.
 pub(crate) fn subject(path: &Path, tuning: Tuning) -> MachineSubject {
-    let mut recording = Reader::open(path).expect("it is a recording");
-    let mut machine =
-        timeline::build(&mut recording, machines::BOARDS, tuning).expect("it can be built");
-    let mut replayer =
-        Replayer::new(&recording, machine.clock().step_ps, ()).expect("it can be replayed");
-    machine.power_on(&mut replayer);
+    let (recording, machine, replayer) =
+        timeline::start(path, machines::BOARDS, tuning, ()).expect("it can be replayed");
     MachineSubject::replay(machine, recording, replayer).expect("it can be debugged")
+}
+
+/// A machine that follows a recording forward only, in the interpreter.
+pub(crate) struct Forward {
+    pub(crate) machine: Machine,
+    replayer: Replayer<()>,
+}
+
+impl Forward {
+    /// At power-on.
+    pub(crate) fn new(path: &Path) -> Self {
+        let tuning = Tuning { engine: board::Engine::Interpreter, ..Tuning::default() };
+        let (_, machine, replayer) =
+            timeline::start(path, machines::BOARDS, tuning, ()).expect("it can be replayed");
+        Self { machine, replayer }
+    }
+
+    /// Runs to the first position at or behind `until`.
+    pub(crate) fn run_to(&mut self, until: Position) {
+        while self.machine.position() < until {
+            match self.machine.run(&mut self.replayer, until) {
+                Stop::Until | Stop::Debug { .. } => {}
+                // A digest, which is for those who compare them.
+                Stop::Left => drop(self.replayer.take_leave()),
+                stop => panic!("the replay stops at {:?}: {stop:?}", self.machine.position()),
+            }
+        }
+    }
 }
 
 /// A machine that was switched on behind a recorder.

@@ -2,7 +2,7 @@
 //! unaligned, across pages, of equal values, conditional, atomic) and by somebody beside it; and loops
 //! with a million hits. WRITES_LONG=1 is the long form.
 
-use std::{collections::VecDeque, ops::Range, path::PathBuf};
+use std::{collections::VecDeque, path::PathBuf};
 
 use emulator::{
     clock::Position,
@@ -11,21 +11,21 @@ use emulator::{
         machine::MachineSubject,
     },
     digest::PageTree,
-    door::{Door, Event, Moment, PowerOn, Reply, Wake, kind},
-    machine::{Machine, Stop, board, board::Config},
-    timeline::{Opened, Replayer, StateDigest, Tuning},
+    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    machine::{board, board::Config},
+    timeline::{StateDigest, Tuning},
 };
 
 use super::{
-    oracle::access::{access, length},
-    recording::{record_behind, subject},
+    log::{Logged, brute_force, watch_at_random},
+    recording::{Forward, record_behind, subject},
 };
 
 /// Where the program's data are.
 const DATA: u64 = 0x8000_2000;
 
 /// The program, at 0x8000_0000. `lui s1` in front of `long` sets the rounds of the long loop.
-const PROGRAM: [u32; 27] = [
+const PROGRAM: [u32; 28] = [
     0x0000_2417, //        auipc s0, 2
     0x0280_0493, //        li s1, 40
     0x0000_0313, //        li t1, 0
@@ -40,10 +40,11 @@ const PROGRAM: [u32; 27] = [
     0x0184_0e13, //        addi t3, s0, 24
     0x100e_2eaf, //        lr.w t4, (t3)
     0x186e_2f2f, //        sc.w t5, t1, (t3)
+    0x186e_2faf, //        sc.w t6, t1, (t3) fails, and stores what it found
     0x0024_2e83, //        lw t4, 2(s0)
     0x0264_2023, //        sw t1, 32(s0)
     0xfff4_8493, //        addi s1, s1, -1
-    0xfc04_94e3, //        bnez s1, round
+    0xfc04_92e3, //        bnez s1, round
     0x0000_54b7, //        lui s1, 5         0xf4 in the long form: a million
     0x0494_0023, // long:  sb s1, 64(s0)
     0xfff4_8493, //        addi s1, s1, -1
@@ -55,7 +56,7 @@ const PROGRAM: [u32; 27] = [
     0x0000_006f, //        j .
 ];
 
-const LONG_LOOP: u64 = 0x8000_004c;
+const LONG_LOOP: u64 = 0x8000_0050;
 
 /// Writes memory beside the processor, as a device would: 3 bytes each 37 steps, two at a time.
 struct Meddler {
@@ -98,15 +99,6 @@ impl Door for Meddler {
     }
 }
 
-/// One access, with the positions in front of it and behind it.
-#[derive(Clone, Debug)]
-struct Logged {
-    before: Position,
-    after: Position,
-    range: Range<u64>,
-    write: bool,
-}
-
 struct Recorded {
     folder: tempfile::TempDir,
     path: PathBuf,
@@ -123,128 +115,28 @@ fn recorded() -> Recorded {
     let (program, path) = (folder.path().join("program"), folder.path().join("recording"));
     let mut words = PROGRAM;
     let upper = if long { 0xf4 } else { 5 };
-    words[18] = upper << 12 | 0x4b7;
+    words[19] = upper << 12 | 0x4b7;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     std::fs::write(&program, bytes).expect("a file");
     let config = Config { memory_bytes: 16 << 20, bios: Some(program), ..Config::default() };
     record_behind(Meddler::new(), &path, &config, Position::at_steps(10_000_000));
     let tuning = Tuning { engine: board::Engine::Auto, ..Tuning::default() };
     let subject: MachineSubject = subject(&path, tuning);
-    let (log, long_loop) = brute_force(&path);
+    // An event writes 3 bytes; which, only the meddler's own list knows.
+    let mut written = Meddler::new().due.into_iter().map(|(_, addr)| addr..addr + 3);
+    let mut meddled = |pc: Option<u64>| match pc {
+        Some(_) => Vec::new(),
+        None => written.next().into_iter().collect(),
+    };
+    let (log, long_loop) = brute_force(&path, LONG_LOOP, &mut meddled);
     let engine = Engine::new(Box::new(subject), 8 << 20);
     Recorded { folder, path, engine, log, long_loop, rounds: u64::from(upper) << 12 }
-}
-
-/// Goes through the recording position by position up to the long loop, and decodes every access.
-fn brute_force(path: &std::path::Path) -> (Vec<Logged>, u64) {
-    let tuning = Tuning { engine: board::Engine::Interpreter, ..Tuning::default() };
-    let Opened { recording, mut machine, .. } =
-        Opened::at_power_on(path, machines::BOARDS, tuning, ()).expect("it opens");
-    let mut replayer =
-        Replayer::new(&recording, machine.clock().step_ps, ()).expect("it can be replayed");
-    machine.power_on(&mut replayer);
-    let mut log = Vec::new();
-    loop {
-        let before = machine.position();
-        let pc = machine.harts()[0].inspect().pc();
-        if pc == LONG_LOOP {
-            return (log, before.steps);
-        }
-        let expected = next_access(&machine, pc);
-        let until = Position { sequence: before.sequence + 1, ..before };
-        match machine.run(&mut replayer, until) {
-            Stop::Until => {}
-            Stop::Left => {
-                drop(replayer.take_leave());
-                continue;
-            }
-            stop => panic!("{stop:?} at {before:?}"),
-        }
-        let after = machine.position();
-        if after.steps == before.steps {
-            // An event: the meddler writes 3 bytes; which, only its own list knows.
-            let index = log.iter().filter(|known: &&Logged| known.after.sequence > 0).count();
-            let (_, addr) = Meddler::new().due[index];
-            log.push(Logged { before, after, range: addr..addr + 3, write: true });
-            continue;
-        }
-        assert_eq!(after.steps, before.steps + 1, "one step at a time");
-        for (range, write) in expected {
-            log.push(Logged { before, after, range, write });
-        }
-    }
-}
-
-/// The accesses of the instruction at `pc`. Every conditional store of the program succeeds.
-fn next_access(machine: &Machine, pc: u64) -> Vec<(Range<u64>, bool)> {
-    let mut word = [0; 4];
-    if machine.memory().read(pc, &mut word).is_err() {
-        return Vec::new();
-    }
-    let hart = machine.harts()[0].inspect();
-    let x: Vec<u64> = (0..32)
-        .map(|number| hart.read_register(number, machine.clock()).unwrap_or_default())
-        .map(|value| u64::try_from(value).expect("64 bits"))
-        .collect();
-    let word = u32::from_le_bytes(word);
-    assert_eq!(length(word), 4, "the program has no short instructions");
-    let Some(found) = access(word, &x) else { return Vec::new() };
-    let range = found.addr..found.addr + found.bytes;
-    [(found.read, false), (found.write, true)]
-        .into_iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, write)| (range.clone(), write))
-        .collect()
-}
-
-/// splitmix64: a failure names its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % bound
-    }
-}
-
-fn is_hit(known: &Logged, watchpoint: &Watchpoint) -> bool {
-    let end = watchpoint.addr + watchpoint.bytes;
-    let kind = if known.write { watchpoint.access.writes() } else { watchpoint.access.reads() };
-    kind && known.range.start < end && watchpoint.addr < known.range.end
 }
 
 #[test]
 fn every_write_is_found_in_both_directions_whoever_made_it() {
     let Recorded { folder: _folder, mut engine, log, long_loop, .. } = recorded();
-    let kinds = [Access::Write, Access::Write, Access::Read, Access::Any];
-    for seed in 0..400 {
-        let mut random = Random(seed);
-        let kind = kinds[usize::try_from(random.below(4)).expect("small")];
-        let watchpoint = Watchpoint {
-            addr: DATA - 8 + random.below(56),
-            bytes: 1 + random.below(12),
-            access: kind,
-            hart: None,
-        };
-        let start = Position::at_steps(random.below(long_loop));
-        engine.resume(Motion::Seek(start)).expect("it is inside");
-        let here = engine.position();
-        engine.clear_stops();
-        engine.add_watchpoint(watchpoint);
-        let back = random.below(3) > 0;
-        let motion = if back { Motion::ReverseContinue } else { Motion::Continue };
-        let stop = engine.resume(motion).expect("it moves");
-        let mut hits = log.iter().filter(|known| is_hit(known, &watchpoint));
-        let expected = if back {
-            hits.rfind(|known| known.after <= here).map(|known| known.before)
-        } else {
-            hits.find(|known| known.before >= here).map(|known| known.after)
-        };
-        let found = matches!(stop.reason, Reason::Watchpoint { .. }).then(|| engine.position());
-        assert_eq!(found, expected, "seed {seed}: {watchpoint:?} from {here:?}, back: {back}");
-    }
+    watch_at_random(&mut engine, &log, DATA - 8..DATA + 48, long_loop, 400);
 }
 
 #[test]
@@ -277,27 +169,16 @@ fn a_loop_with_a_million_hits_gives_its_last_one_and_false_conditions_none() {
 
 /// Digests of a machine that goes forward only, each `apart` steps.
 fn fresh_digests(path: &std::path::Path, apart: u64, end: u64) -> Vec<(Position, Digest)> {
-    let tuning = Tuning { engine: board::Engine::Interpreter, ..Tuning::default() };
-    let Opened { recording, mut machine, .. } =
-        Opened::at_power_on(path, machines::BOARDS, tuning, ()).expect("it opens");
-    let mut replayer =
-        Replayer::new(&recording, machine.clock().step_ps, ()).expect("it can be replayed");
-    machine.power_on(&mut replayer);
+    let mut forward = Forward::new(path);
     let mut digests = Vec::new();
     for steps in (0..end).step_by(usize::try_from(apart).expect("small")) {
-        while machine.position() < Position::at_steps(steps) {
-            match machine.run(&mut replayer, Position::at_steps(steps)) {
-                Stop::Until => {}
-                Stop::Left => drop(replayer.take_leave()),
-                stop => panic!("{stop:?} at {:?}", machine.position()),
-            }
-        }
-        let mut tree = PageTree::new(machine.memory().page_count());
-        for page in 0..machine.memory().page_count() {
-            tree.set(page, &machine.memory().copy_page(page));
-        }
-        let state = StateDigest::whole_of(&machine).expect("it can be hashed");
-        digests.push((machine.position(), Digest { state, ram: tree.root() }));
+        forward.run_to(Position::at_steps(steps));
+        let machine = &forward.machine;
+        let state = StateDigest::whole_of(machine).expect("it can be hashed");
+        digests.push((
+            machine.position(),
+            Digest { state, ram: PageTree::of(machine.memory()).root() },
+        ));
     }
     digests
 }

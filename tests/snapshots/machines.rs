@@ -121,20 +121,11 @@ pub(crate) struct Seen {
 }
 
 pub(crate) fn seen(machine: &Machine) -> Seen {
-    let memory = machine.memory();
-    let mut tree = PageTree::new(memory.page_count());
-    let mut page = [0; PAGE_LEN];
-    for number in 0..memory.page_count() {
-        memory.read(memory.address_of(number), &mut page).expect("it is RAM");
-        if page.iter().any(|byte| *byte != 0) {
-            tree.set(number, &page);
-        }
-    }
     Seen {
         position: machine.position(),
         transcript: machine.moment().transcript,
         parts: StateDigest::of(machine).expect("it can be saved"),
-        ram: tree.root(),
+        ram: PageTree::of(machine.memory()).root(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whole states, compared.
 
-use emulator::{digest::PageTree, machine::Machine, memory::PAGE_LEN, timeline::StateDigest};
+use emulator::{digest::PageTree, machine::Machine, timeline::StateDigest};
 
 /// The digest of a whole state: of every field, and of RAM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,17 +11,8 @@ pub(crate) struct WholeDigest {
 
 /// The digest of the whole state of `machine`, RAM included.
 pub(crate) fn digest(machine: &Machine) -> WholeDigest {
-    let memory = machine.memory();
-    let mut tree = PageTree::new(memory.page_count());
-    let mut content = [0; PAGE_LEN];
-    for page in 0..memory.page_count() {
-        if !memory.is_zero(page) {
-            memory.read(memory.address_of(page), &mut content).expect("it is RAM");
-            tree.set(page, &content);
-        }
-    }
     let fields = StateDigest::of(machine).expect("every part can be saved");
-    WholeDigest { fields, ram: tree.root() }
+    WholeDigest { fields, ram: PageTree::of(machine.memory()).root() }
 }
 
 /// What differs between two states, by name.

@@ -37,12 +37,12 @@ const SHELL: &[Step] = &[
 
 /// What a run was, as far as anybody can see.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+pub(super) struct Seen {
     moment: Moment,
     said: String,
 }
 
-fn record(path: &Path, cpus: u32) -> Seen {
+pub(super) fn record(path: &Path, cpus: u32) -> Seen {
     let config = linux(cpus);
     let every = DigestSteps { transcript: 1 << 22, state: 1 << 26 };
     let mut machine = machine(&config);

@@ -15,9 +15,8 @@ use crate::{
         machine::MachineSubject,
         monitor::{self, Session},
     },
-    journal::Reader,
     machine::board::Board,
-    timeline::{self, Replayer, Tuning},
+    timeline::{self, Tuning},
 };
 
 /// Ask a recording: who wrote this last, what did a device hold then, what ran.
@@ -209,10 +208,7 @@ pub(super) fn open(
 }
 
 fn replay(file: &Path, boards: &[&dyn Board], tuning: Tuning) -> Result<MachineSubject, CliError> {
-    let mut recording = Reader::open(file)?;
-    let mut machine = timeline::build(&mut recording, boards, tuning)?;
-    let mut replayer = Replayer::new(&recording, machine.clock().step_ps, ())?;
-    machine.power_on(&mut replayer);
+    let (recording, machine, replayer) = timeline::start(file, boards, tuning, ())?;
     MachineSubject::replay(machine, recording, replayer).map_err(failed)
 }
 

@@ -4,6 +4,7 @@
 //! remembers the position and steps over it. So a front end need not, and a hart that waits at a
 //! breakpoint of its own is still reported.
 
+mod effort;
 mod forward;
 mod history;
 mod resume;
@@ -12,6 +13,7 @@ mod scouts;
 mod trace;
 mod window;
 
+pub use effort::{Effort, Searched};
 pub use history::Past;
 pub use resume::Motion;
 pub use trace::Traced;
@@ -33,6 +35,7 @@ use super::{
     WatchHit, Watchpoint,
     expression::{Expression, Values},
 };
+use effort::Notes;
 use scouts::Scouts;
 use window::Window;
 
@@ -55,6 +58,9 @@ pub struct Engine {
     checkpoints: Checkpoints,
     window: Window,
     scouts: Option<Scouts>,
+    effort: Effort,
+    notes: Notes,
+    searched: Searched,
     attention: Arc<AtomicBool>,
     focus: usize,
 }
@@ -76,6 +82,9 @@ impl Engine {
             checkpoints,
             window: Window::default(),
             scouts: None,
+            effort: Effort::default(),
+            notes: Notes::default(),
+            searched: Searched::default(),
             attention: Arc::default(),
             focus: 0,
         };

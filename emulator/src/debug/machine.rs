@@ -436,6 +436,20 @@ impl Subject for MachineSubject {
         replay.recorded.is_unwritten(&mut replay.recording, from, to, &pages).map_err(failed)
     }
 
+    fn note_executed(&mut self, on: bool) {
+        for hart in self.machine.harts_mut() {
+            hart.inspect_mut().note_executed(on);
+        }
+    }
+
+    fn executed_pages(&self) -> Option<BTreeSet<u64>> {
+        let mut pages = BTreeSet::new();
+        for hart in self.machine.harts() {
+            pages.extend(hart.inspect().executed_pages()?);
+        }
+        Some(pages)
+    }
+
     fn write_register(&mut self, hart: usize, number: usize, value: u128) -> bool {
         let Ok(number) = u32::try_from(number) else { return false };
         let mut data = number.to_le_bytes().to_vec();

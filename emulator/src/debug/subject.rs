@@ -223,6 +223,16 @@ pub trait Subject {
         Ok(false)
     }
 
+    /// Notes from now on in which pages the harts execute instructions, beginning with none, or ceases
+    /// to. It costs little, and changes nothing else.
+    fn note_executed(&mut self, _on: bool) {}
+
+    /// Numbers of the virtual pages in which any hart executed an instruction since; perhaps of more.
+    /// `None` when that is not known.
+    fn executed_pages(&self) -> Option<BTreeSet<u64>> {
+        None
+    }
+
     /// Writes register `number` of `hart`, as an event from outside. Never called in replay.
     fn write_register(&mut self, hart: usize, number: usize, value: u128) -> bool;
 

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::memory::{GuestMemory, PAGE_LEN};
+
 /// Children of one inner node.
 pub const FAN: usize = 64;
 
@@ -32,6 +34,19 @@ impl PageTree {
             levels.push(vec![0; width.div_ceil(FAN)]);
         }
         Self { levels, stale: BTreeSet::new() }
+    }
+
+    /// The tree over what `memory` holds. Nothing about the memory changes, its epoch included.
+    #[must_use]
+    pub fn of(memory: &GuestMemory) -> Self {
+        let mut tree = Self::new(memory.page_count());
+        let mut content = [0; PAGE_LEN];
+        for page in memory.touched_pages().iter() {
+            let read = memory.read(memory.address_of(page), &mut content);
+            assert!(read.is_ok(), "page {page} is guest RAM");
+            tree.set(page, &content);
+        }
+        tree
     }
 
     /// Page number `page` holds `content` now.

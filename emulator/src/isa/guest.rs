@@ -4,7 +4,7 @@ use crate::{
     frame::Frame,
     isa::emit::{Access, Emitter, Flow, Register},
     memory::GuestMemory,
-    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings},
+    vcpu::{Breakpoints, ExecutedPages, Slice, SliceEnd, Surroundings},
 };
 use std::ops::Range;
 
@@ -136,6 +136,10 @@ pub trait Guest: Send + Sized + 'static {
 
     /// Breakpoints: code must leave in front of each, the interpreter asks whether it stops.
     fn breakpoints(&self) -> &Breakpoints;
+
+    /// The pages in which instructions are executed, when someone wants to know. The interpreter notes
+    /// by itself; code has to be entered through the dispatcher until its page is noted.
+    fn executed(&mut self) -> &mut ExecutedPages;
 
     /// Interprets `budget` steps, or up to the first thing that ends a slice.
     fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;

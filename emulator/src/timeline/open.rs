@@ -121,8 +121,12 @@ impl<S: Sink> Opened<S> {
     }
 }
 
-/// The recording at `path`, its machine just switched on, and what replays it.
-fn start<S: Sink>(
+/// The recording at `path`, its machine just switched on, and what replays it; what the guest sends
+/// out goes to `sink`.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn start<S: Sink>(
     path: &Path,
     boards: &[&dyn Board],
     tuning: Tuning,

@@ -56,16 +56,21 @@ impl Ledger {
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
         let memory = machine.memory();
-        let mut ledger = Self { tree: PageTree::new(memory.page_count()) };
-        ledger.rehash(machine, memory.touched_pages().iter());
+        let tree = PageTree::of(memory);
         drop(memory.begin_epoch(false));
-        ledger
+        Self { tree }
     }
 
     /// Takes in what was written since the last call. Begins an epoch of the machine's memory.
     pub fn update(&mut self, machine: &Machine) {
-        self.rehash(machine, machine.memory().dirty_pages().into_iter());
-        drop(machine.memory().begin_epoch(false));
+        let memory = machine.memory();
+        let mut content = [0; PAGE_LEN];
+        for page in memory.dirty_pages() {
+            let read = memory.read(memory.address_of(page), &mut content);
+            assert!(read.is_ok(), "page {page} is guest RAM");
+            self.tree.set(page, &content);
+        }
+        drop(memory.begin_epoch(false));
     }
 
     /// The root over RAM as it is now.
@@ -78,16 +83,6 @@ impl Ledger {
     #[must_use]
     pub fn tree(&self) -> &PageTree {
         &self.tree
-    }
-
-    fn rehash(&mut self, machine: &Machine, pages: impl Iterator<Item = usize>) {
-        let memory = machine.memory();
-        let mut content = [0; PAGE_LEN];
-        for page in pages {
-            let read = memory.read(memory.address_of(page), &mut content);
-            assert!(read.is_ok(), "page {page} is guest RAM");
-            self.tree.set(page, &content);
-        }
     }
 }
 

@@ -141,14 +141,15 @@ impl Code {
         }
     }
 
-    /// Installs compiled code for `key`, which is pending, and links it. Gives the number of
-    /// regions that had to go for it.
+    /// Installs compiled code for `key`, which is pending, and links it as far as its ends `may` be
+    /// linked to. Gives the number of regions that had to go for it.
     pub(super) fn install(
         &mut self,
         key: Key,
         code: &[u8],
         slots: Slots,
         exits: Vec<Option<Key>>,
+        may_link: &dyn Fn(u64) -> bool,
     ) -> u64 {
         let (placed, given_up) = self.arena.place(code);
         let gone = given_up.map(|segment| std::mem::take(&mut self.by_segment[segment]));
@@ -158,22 +159,44 @@ impl Code {
         for (slot, exit) in exits.iter().enumerate() {
             let Some(target) = exit else { continue };
             self.links.entry(*target).or_default().push((key, slot));
-            if let Some(Known::Region(region)) = self.known.get(target) {
+            if let Some(Known::Region(region)) = self.known.get(target)
+                && may_link(target.pc)
+            {
                 slots[slot].store(region.code, Ordering::Relaxed);
             }
         }
         let region = Region { code: placed.address, segment: placed.segment, slots, exits };
         self.by_segment[placed.segment].push(key);
         self.note(key, Known::Region(region));
-        self.point_at(&key, placed.address);
+        if may_link(key.pc) {
+            self.point_at(&key, placed.address);
+        }
         evicted as u64
     }
 
     /// Makes everything that leads to `key` go to `code`.
-    fn point_at(&mut self, key: &Key, code: u64) {
+    fn point_at(&self, key: &Key, code: u64) {
         for (from, slot) in self.links.get(key).into_iter().flatten() {
             if let Some(Known::Region(region)) = self.known.get(from) {
                 region.slots[*slot].store(code, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Has every region that leads to `key` go there directly.
+    pub(super) fn link(&self, key: &Key) {
+        if let Some(Known::Region(region)) = self.known.get(key) {
+            self.point_at(key, region.code);
+        }
+    }
+
+    /// Takes away all ways into regions but that through the dispatcher.
+    pub(super) fn unlink_all(&mut self) {
+        self.clear_jumps();
+        for known in self.known.values() {
+            let Known::Region(region) = known else { continue };
+            for slot in &region.slots {
+                slot.store(self.leave, Ordering::Relaxed);
             }
         }
     }

@@ -62,6 +62,8 @@ pub struct Engine<G: Guest> {
     seen_fetches: u64,
     seen_protection: u64,
     seen_breakpoints: u64,
+    /// How often pages began to be noted.
+    seen_notes: u64,
     /// Virtual addresses that no region holds.
     stops: BTreeSet<u64>,
     mode: u64,
@@ -104,6 +106,7 @@ impl<G: Guest> Engine<G> {
             seen_fetches: 0,
             seen_protection: 0,
             seen_breakpoints: 0,
+            seen_notes: 0,
             stops: BTreeSet::new(),
             mode: 0,
             table: 0,
@@ -202,8 +205,13 @@ impl<G: Guest> Engine<G> {
         if guest.breakpoints().generation() != self.seen_breakpoints {
             self.take_breakpoints(guest.breakpoints());
         }
+        let notes = guest.executed().generation();
+        if notes != self.seen_notes {
+            self.seen_notes = notes;
+            self.code.unlink_all();
+        }
         while let Some(made) = self.compiler.poll() {
-            self.install(memory, made);
+            self.install(guest, memory, made);
         }
         let mode = guest.mode();
         if mode != self.mode || self.stats.entries == 0 {
@@ -241,7 +249,7 @@ impl<G: Guest> Engine<G> {
     }
 
     #[cold]
-    fn install(&mut self, memory: &GuestMemory, made: Made) {
+    fn install(&mut self, guest: &mut G, memory: &GuestMemory, made: Made) {
         self.stats.compile_ns += made.compile_ns;
         let Some(pending) = self.pending.remove(&made.number) else { return };
         let key = pending.key;
@@ -269,7 +277,9 @@ impl<G: Guest> Engine<G> {
             page.map(|page| Key { pc, page, ..key })
         });
         let exits = exits.collect();
-        self.stats.evicted += self.code.install(key, &code, pending.slots, exits);
+        let executed = guest.executed();
+        let may_link = |pc| executed.allows(pc);
+        self.stats.evicted += self.code.install(key, &code, pending.slots, exits, &may_link);
     }
 
     /// The code for where `guest` stands, if there is any; has it compiled when that is due.
@@ -299,6 +309,10 @@ impl<G: Guest> Engine<G> {
             Some(Known::Region(region)) => {
                 let code = region.code;
                 self.code.jumps(self.table).insert(pc, code);
+                guest.executed().note(pc);
+                if self.seen_notes != 0 {
+                    self.code.link(&key);
+                }
                 return Some(code);
             }
             Some(Known::Pending(_) | Known::Unfit) => return None,
@@ -309,7 +323,10 @@ impl<G: Guest> Engine<G> {
         // Marking the page as code may have revoked write tags, and compiling may be done.
         self.attend(guest, memory);
         match self.code.get(&key) {
-            Some(Known::Region(region)) => Some(region.code),
+            Some(Known::Region(region)) => {
+                guest.executed().note(pc);
+                Some(region.code)
+            }
             _ => None,
         }
     }

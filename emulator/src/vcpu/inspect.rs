@@ -132,6 +132,14 @@ pub trait Inspect {
     /// them.
     fn heed_breakpoints(&mut self, heeded: bool);
 
+    /// Notes from now on in which pages instructions are executed, beginning with none, or ceases to.
+    fn note_executed(&mut self, _on: bool) {}
+
+    /// What was noted ([`ExecutedPages`](super::ExecutedPages)); `None` when nothing is.
+    fn executed_pages(&self) -> Option<&BTreeSet<u64>> {
+        None
+    }
+
     /// The instruction that `bytes` begin with, as if it stood at virtual `addr`; `None` when the
     /// bytes are too few or no instruction.
     fn disassemble(&self, bytes: &[u8], addr: u64) -> Option<Disassembly>;

@@ -9,8 +9,6 @@ pub(crate) struct Access {
     pub(crate) bytes: u64,
     pub(crate) read: bool,
     pub(crate) write: bool,
-    /// Whether it may do nothing at all.
-    pub(crate) conditional: bool,
 }
 
 fn bits(word: u32, high: u32, low: u32) -> u32 {
@@ -27,7 +25,8 @@ pub(crate) fn length(word: u32) -> u64 {
 }
 
 /// What the instruction accesses when it completes, with these integer registers before it. A
-/// conditional store that succeeds has compared the memory before, which counts as a read.
+/// conditional store reads and writes whether it succeeds or fails: it compares, and a failing one
+/// stores what it found.
 pub(crate) fn access(word: u32, x: &[u64]) -> Option<Access> {
     if length(word) == 4 { wide(word, x) } else { compressed(word & 0xffff, x) }
 }
@@ -49,8 +48,7 @@ fn wide(word: u32, x: &[u64]) -> Option<Access> {
         },
         _ => return None,
     };
-    let conditional = word & 0x7f == 0x2f && bits(word, 31, 27) == 3;
-    Some(Access { addr: base.wrapping_add(offset), bytes, read, write, conditional })
+    Some(Access { addr: base.wrapping_add(offset), bytes, read, write })
 }
 
 fn compressed(word: u32, x: &[u64]) -> Option<Access> {
@@ -77,7 +75,7 @@ fn compressed(word: u32, x: &[u64]) -> Option<Access> {
     let bytes = if function & 3 == 2 { 4 } else { 8 };
     let write = function >= 5;
     let addr = base.wrapping_add(u64::from(offset));
-    Some(Access { addr, bytes, read: !write, write, conditional: false })
+    Some(Access { addr, bytes, read: !write, write })
 }
 
 #[test]

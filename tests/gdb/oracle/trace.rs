@@ -9,14 +9,15 @@ use std::{fs, path::Path};
 use emulator::{
     clock::Position,
     digest::PageTree,
-    machine::{Machine, Stop, board::Engine},
     memory::{Change, Changes, PAGE_BYTES},
-    timeline::{Opened, Replayer, StateDigest, Tuning},
+    timeline::StateDigest,
     vcpu::Inspect,
 };
-use machines::BOARDS;
 
-use super::access::{Access, access, length};
+use super::{
+    super::recording::{Forward},
+    access::{Access, access, length},
+};
 
 /// Arrays of little-endian words, one file each.
 #[derive(Default)]
@@ -45,31 +46,21 @@ fn hash(x: &[u64]) -> u64 {
 }
 
 struct Tracer {
-    machine: Machine,
-    replayer: Replayer<()>,
+    forward: Forward,
     tree: PageTree,
     columns: Columns,
 }
 
 /// Writes the oracle for `steps` steps from `begin` into `folder`.
 pub(super) fn write(recording: &Path, begin: u64, steps: u64, folder: &Path) {
-    let tuning = Tuning { engine: Engine::Interpreter, ..Tuning::default() };
-    let Opened { recording, mut machine, .. } =
-        Opened::at_power_on(recording, BOARDS, tuning, ()).expect("the recording opens");
-    let step_ps = machine.clock().step_ps;
-    let mut replayer = Replayer::new(&recording, step_ps, ()).expect("the recording is known");
-    machine.power_on(&mut replayer);
-    let tree = PageTree::new(machine.memory().page_count());
-    let mut tracer = Tracer { machine, replayer, tree, columns: Columns::default() };
-    tracer.run_to(Position::at_steps(begin));
-    for page in 0..tracer.machine.memory().page_count() {
-        let content = tracer.machine.memory().copy_page(page);
-        tracer.tree.set(page, &content);
-    }
-    drop(tracer.machine.memory().begin_epoch(false));
-    let all: Vec<_> = tracer.machine.memory().regions().to_vec();
+    let mut forward = Forward::new(recording);
+    forward.run_to(Position::at_steps(begin));
+    let tree = PageTree::of(forward.machine.memory());
+    let mut tracer = Tracer { forward, tree, columns: Columns::default() };
+    drop(tracer.forward.machine.memory().begin_epoch(false));
+    let all: Vec<_> = tracer.forward.machine.memory().regions().to_vec();
     let all: Vec<_> = all.iter().map(|region| region.base..region.base + region.bytes).collect();
-    tracer.machine.memory().watch(&all);
+    tracer.forward.machine.memory().watch(&all);
     tracer.note();
     for step in 0..steps {
         tracer.step(begin, step);
@@ -92,29 +83,20 @@ pub(super) fn write(recording: &Path, begin: u64, steps: u64, folder: &Path) {
 }
 
 impl Tracer {
-    fn run_to(&mut self, until: Position) {
-        while self.machine.position() < until {
-            match self.machine.run(&mut self.replayer, until) {
-                Stop::Until | Stop::Debug { .. } => {}
-                Stop::Left => drop(self.replayer.take_leave()),
-                stop => panic!("the boot stops at {:?}: {stop:?}", self.machine.position()),
-            }
-        }
-    }
-
     fn hart(&self) -> &dyn Inspect {
-        self.machine.harts()[0].inspect()
+        self.forward.machine.harts()[0].inspect()
     }
 
     fn register(&self, name: &str) -> u64 {
         let (number, _) = self.hart().architecture().register(name).expect("a RISC-V register");
-        let value = self.hart().read_register(number, self.machine.clock()).expect("it is there");
+        let value =
+            self.hart().read_register(number, self.forward.machine.clock()).expect("it is there");
         value.to_le_bytes()[..8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
     }
 
     fn general(&self) -> Vec<u64> {
         let read = |number| {
-            let value = self.hart().read_register(number, self.machine.clock());
+            let value = self.hart().read_register(number, self.forward.machine.clock());
             u64::try_from(value.expect("it is there")).expect("64 bits")
         };
         (0..32).map(read).collect()
@@ -124,7 +106,7 @@ impl Tracer {
     fn note(&mut self) {
         let x = self.general();
         let privilege = self.register("priv");
-        let state = StateDigest::whole_of(&self.machine).expect("it can be saved");
+        let state = StateDigest::whole_of(&self.forward.machine).expect("it can be saved");
         let low = self.tree.root().to_le_bytes();
         let ram = low[..8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let pc = self.hart().pc();
@@ -139,7 +121,7 @@ impl Tracer {
 
     /// The virtual and physical address of what the next instruction accesses.
     fn expected_access(&self) -> Option<(Access, u64, u64)> {
-        let memory = self.machine.memory();
+        let memory = self.forward.machine.memory();
         let pc = self.hart().pc();
         let mut word = 0;
         for half in [0, 2] {
@@ -157,13 +139,13 @@ impl Tracer {
     fn step(&mut self, begin: u64, step: u64) {
         let pc = self.hart().pc();
         let expected = self.expected_access();
-        let seen = self.machine.memory().change_count();
+        let seen = self.forward.machine.memory().change_count();
         let content = |tracer: &Self, addr, bytes: u64| {
             let mut content = vec![0; usize::try_from(bytes).expect("an access is short")];
-            tracer.machine.memory().read(addr, &mut content).is_ok().then_some(content)
+            tracer.forward.machine.memory().read(addr, &mut content).is_ok().then_some(content)
         };
         let before = expected.and_then(|(found, addr, _)| content(self, addr, found.bytes));
-        self.run_to(Position::at_steps(begin + step + 1));
+        self.forward.run_to(Position::at_steps(begin + step + 1));
         let took_interrupt = ["m", "s"].iter().any(|level| {
             let is = |name: &str| self.register(&format!("{level}{name}"));
             is("cause") >> 63 == 1 && is("epc") == pc && self.hart().pc() == is("tvec") & !3
@@ -171,7 +153,7 @@ impl Tracer {
         if took_interrupt {
             *self.columns.flags.last_mut().expect("a state was noted") |= 1 << 8;
         }
-        let memory = self.machine.memory();
+        let memory = self.forward.machine.memory();
         let Changes::Since(changes) = memory.changes_since(seen) else {
             panic!("a step makes few changes")
         };
@@ -200,11 +182,11 @@ impl Tracer {
             && self.hart().pc() == next_pc
         {
             let told = written.iter().any(|(addr, _)| *addr == physical);
-            assert!(!found.write || told || found.conditional, "nobody was told of step {step}");
+            assert!(!found.write || told, "nobody was told of step {step}");
             virtual_addr = found.addr;
             // What the page tables got beside it is no change of this memory.
             changed = content(self, physical, found.bytes) != before;
-            if found.read && (told || !found.conditional) {
+            if found.read {
                 let kind = READ | found.bytes << 8;
                 self.columns.accesses.extend([step, kind, physical, found.addr]);
             }

@@ -94,16 +94,6 @@ impl Engine {
         captured.max(recorded)
     }
 
-    /// Whether the recording proves that nothing hits a stop point between two positions.
-    pub(super) fn has_no_hit(&mut self, from: Position, to: Position) -> Result<bool, DebugError> {
-        let reads = self.watchpoints.iter().any(|known| known.access.reads());
-        if reads || !self.breakpoints.is_empty() {
-            return Ok(false);
-        }
-        let ranges: Vec<_> = self.watched.iter().map(|(_, range)| range.clone()).collect();
-        self.subject.is_unwritten(from, to, &ranges)
-    }
-
     pub(super) fn begin(&self) -> Position {
         self.subject.extent().map_or_else(Position::default, |extent| extent.begin)
     }
@@ -164,7 +154,7 @@ impl Engine {
             self.hop(upper)?;
             let start = self.position();
             self.arm_again();
-            match self.last_hit(upper, Wanted::All)? {
+            match self.look_through(upper)? {
                 Search::Nothing => upper = start,
                 Search::Interrupted => {
                     let known = self.checkpoints.at_or_before(upper).filter(|(at, _)| *at == upper);

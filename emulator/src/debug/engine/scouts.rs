@@ -25,15 +25,8 @@ use crate::{
     debug::{Another, Breakpoint, CaptureId, DebugError, Watchpoint},
 };
 
-use super::{
-    Engine,
-    reverse::{Search, Wanted},
-};
+use super::{Effort, Engine, effort::Noted, reverse::Search};
 
-/// Most scouts: each has a machine of its own.
-const MOST: usize = 7;
-/// Steps that a machine runs in less time than it takes to have another one ready.
-const WORTH_STEPS: u64 = 1 << 28;
 /// How often the session looks whether the user has had enough while it waits.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -51,7 +44,14 @@ struct Job {
     breakpoints: Vec<Breakpoint>,
     watchpoints: Vec<Watchpoint>,
     watched: Vec<(usize, Range<u64>)>,
-    findings: Sender<(usize, Result<Search, DebugError>)>,
+    findings: Sender<Finding>,
+}
+
+/// What was found in the stretch with this number, and what it taught.
+struct Finding {
+    index: usize,
+    outcome: Result<Search, DebugError>,
+    notes: Vec<Noted>,
 }
 
 impl Job {
@@ -62,12 +62,12 @@ impl Job {
         wanted.then_some(index)
     }
 
-    fn report(&self, index: usize, outcome: Result<Search, DebugError>) {
+    fn report(&self, index: usize, outcome: Result<Search, DebugError>, notes: Vec<Noted>) {
         if matches!(outcome, Ok(Search::Found(_)) | Err(_)) {
             self.best.fetch_min(index, Ordering::SeqCst);
         }
         // A session that has its answer does not listen any more.
-        self.findings.send((index, outcome)).unwrap_or_default();
+        self.findings.send(Finding { index, outcome, notes }).unwrap_or_default();
     }
 }
 
@@ -80,20 +80,18 @@ struct Scout {
 pub(super) struct Scouts(Vec<Scout>);
 
 impl Scouts {
-    /// As many as there are cores to spare, each with a machine from `another` and its part of
+    /// As many as `effort` says, each with a machine from `another` and its part of
     /// `checkpoint_bytes`.
-    pub(super) fn new(another: &Another, checkpoint_bytes: u64) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = cores.saturating_sub(1).min(MOST);
-        let bytes = checkpoint_bytes / (count as u64 + 1);
+    pub(super) fn new(effort: Effort, another: &Another, checkpoint_bytes: u64) -> Self {
+        let bytes = checkpoint_bytes / (effort.scouts as u64 + 1);
         let start = |_| {
             let (jobs, work) = channel();
             let attention = Arc::<AtomicBool>::default();
             let (another, raised) = (Arc::clone(another), Arc::clone(&attention));
-            std::thread::spawn(move || scout(&another, bytes, &raised, &work));
+            std::thread::spawn(move || scout(&another, effort, bytes, &raised, &work));
             Scout { jobs, attention }
         };
-        Self((0..count).map(start).collect())
+        Self((0..effort.scouts).map(start).collect())
     }
 
     fn call_off(&self) {
@@ -104,7 +102,13 @@ impl Scouts {
 }
 
 /// A scout's life.
-fn scout(another: &Another, bytes: u64, attention: &Arc<AtomicBool>, work: &Receiver<Job>) {
+fn scout(
+    another: &Another,
+    effort: Effort,
+    bytes: u64,
+    attention: &Arc<AtomicBool>,
+    work: &Receiver<Job>,
+) {
     let Ok(first) = work.recv() else { return };
     let mut engine = match another() {
         Ok(subject) => Engine::new(subject, bytes),
@@ -112,6 +116,7 @@ fn scout(another: &Another, bytes: u64, attention: &Arc<AtomicBool>, work: &Rece
         Err(error) => return tracing::warn!(target: "debug", "no second machine: {error}"),
     };
     engine.attention = Arc::clone(attention);
+    engine.effort = effort;
     let mut next = Some(first);
     while let Some(job) = next {
         attention.store(false, Ordering::SeqCst);
@@ -120,7 +125,7 @@ fn scout(another: &Another, bytes: u64, attention: &Arc<AtomicBool>, work: &Rece
         engine.watched.clone_from(&job.watched);
         while let Some(index) = job.take() {
             let outcome = engine.look_at(job.stretches[index]);
-            job.report(index, outcome);
+            job.report(index, outcome, engine.notes.take());
         }
         drop(job);
         next = work.recv().ok();
@@ -138,11 +143,12 @@ impl Engine {
         let Some(another) = self.subject.another() else { return Ok(None) };
         let stretches = self.stretches(origin)?;
         let steps: u64 = stretches.iter().map(|(from, to)| to.steps - from.steps).sum();
-        if stretches.len() < 3 || steps < WORTH_STEPS {
+        if stretches.len() < 3 || steps < self.effort.scout_steps {
             return Ok(None);
         }
         let bytes = self.checkpoints.budget_bytes();
-        let scouts = self.scouts.take().unwrap_or_else(|| Scouts::new(&another, bytes));
+        let scouts =
+            self.scouts.take().unwrap_or_else(|| Scouts::new(self.effort, &another, bytes));
         let (findings, found) = channel();
         let job = Job {
             stretches: Arc::new(stretches),
@@ -181,7 +187,7 @@ impl Engine {
         &mut self,
         scouts: &Scouts,
         job: Job,
-        found: &Receiver<(usize, Result<Search, DebugError>)>,
+        found: &Receiver<Finding>,
         capture: CaptureId,
     ) -> Result<Search, DebugError> {
         for scout in &scouts.0 {
@@ -196,7 +202,7 @@ impl Engine {
             if interrupted {
                 scouts.call_off();
             }
-            job.report(index, Ok(outcome));
+            job.report(index, Ok(outcome), Vec::new());
             if interrupted {
                 break;
             }
@@ -226,10 +232,10 @@ impl Engine {
 
     /// What was found in the stretch with this number; `None` when nobody looks at it any more.
     fn wait_for(
-        &self,
+        &mut self,
         index: usize,
         known: &mut BTreeMap<usize, Search>,
-        found: &Receiver<(usize, Result<Search, DebugError>)>,
+        found: &Receiver<Finding>,
     ) -> Result<Option<Search>, DebugError> {
         loop {
             if let Some(search) = known.remove(&index) {
@@ -239,7 +245,10 @@ impl Engine {
                 return Ok(Some(Search::Interrupted));
             }
             match found.recv_timeout(PATIENCE) {
-                Ok((index, outcome)) => drop(known.insert(index, outcome?)),
+                Ok(Finding { index, outcome, notes }) => {
+                    notes.into_iter().for_each(|noted| self.notes.add(noted));
+                    known.insert(index, outcome?);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
@@ -257,6 +266,6 @@ impl Engine {
             return Ok(Search::Interrupted);
         }
         self.arm_again();
-        self.last_hit(upper, Wanted::All)
+        self.look_through(upper)
     }
 }

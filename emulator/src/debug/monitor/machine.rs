@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Command, Session, usage};
 use crate::{
-    debug::{DebugError, Operator, Show},
+    debug::{DebugError, Operator, Searched, Show},
     snapshot::SaveOptions,
 };
 
@@ -20,7 +20,7 @@ pub(super) const STATS: Command = Command {
     name: "stats",
     arguments: "",
     about: "counters: steps, virtual time, harts, translator",
-    run: |session, _| Ok(session.engine.subject().stats()),
+    run: stats,
 };
 
 pub(super) const STOP: Command =
@@ -58,6 +58,18 @@ pub(super) const POWERDOWN: Command = Command {
 
 pub(super) const QUIT: Command =
     Command { name: "quit", arguments: "", about: "end the emulator", run: quit };
+
+fn stats(session: &mut Session, _: &str) -> Result<String, DebugError> {
+    let Searched { stretches, passed_over } = session.engine.searched();
+    let mut text = session.engine.subject().stats();
+    if session.engine.is_replay() {
+        text += &format!(
+            "{:<14} {stretches} stretches looked through, {passed_over} passed over\n",
+            "searches"
+        );
+    }
+    Ok(text)
+}
 
 /// Holds the machine or lets it run, when that is not the debugger's to say.
 fn set_running(session: &mut Session, wanted: bool) -> Result<(), DebugError> {

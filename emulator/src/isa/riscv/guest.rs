@@ -16,7 +16,7 @@ use crate::{
         guest::{Decoded, FloatMode, Guest, Layout},
     },
     memory::GuestMemory,
-    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings},
+    vcpu::{Breakpoints, ExecutedPages, Slice, SliceEnd, Surroundings},
 };
 
 /// Where the features stand in a mode.
@@ -148,6 +148,10 @@ impl Guest for Hart {
 
     fn breakpoints(&self) -> &Breakpoints {
         &self.breakpoints
+    }
+
+    fn executed(&mut self) -> &mut ExecutedPages {
+        &mut self.executed
     }
 
     fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice {

@@ -30,7 +30,7 @@ use crate::{
     isa::{code::CodeCache, emit::Register},
     memory::{Change, Changes, GuestMemory},
     tlb::{self, PAGE_MASK, Tlb},
-    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings, Traps},
+    vcpu::{Breakpoints, ExecutedPages, Slice, SliceEnd, Surroundings, Traps},
 };
 
 /// The emitter's register that holds the address of the load reservation.
@@ -95,6 +95,8 @@ pub struct Hart {
     protection_generation: u64,
     #[vmstate(skip("the debugger's"))]
     pub(super) breakpoints: Breakpoints,
+    #[vmstate(skip("the debugger's"))]
+    pub(super) executed: ExecutedPages,
     #[vmstate(skip("counts for whoever looks"))]
     pub(super) traps: Traps,
     /// The state was replaced: cached translations must go before anything runs.
@@ -118,6 +120,7 @@ impl Hart {
             fetch_generation: 0,
             protection_generation: 0,
             breakpoints: Breakpoints::default(),
+            executed: ExecutedPages::default(),
             traps: Traps::default(),
             stale: false,
         }
@@ -390,6 +393,7 @@ impl Hart {
     ) -> Slice {
         let before = self.slice_steps;
         let mut code = std::mem::take(&mut self.code);
+        let mut executed = self.executed.is_on().then(|| std::mem::take(&mut self.executed));
         let end = loop {
             let taken = self.slice_steps - before;
             if taken >= budget {
@@ -409,7 +413,19 @@ impl Hart {
             // Blocks lead into each other: with breakpoints about, each instruction is asked for.
             let most = if self.breakpoints.are_heeded() { 1 } else { budget - taken };
             code.follow(self.fetch_generation);
-            let mut outcome = interpreter::run(self, around, &code, most, watch);
+            let mut outcome = if let Some(executed) = &mut executed {
+                executed.note(self.state.pc);
+                let mut noting = |pc| {
+                    let enough = watch(pc);
+                    if !enough {
+                        executed.note(pc);
+                    }
+                    enough
+                };
+                interpreter::run(self, around, &code, most, &mut noting)
+            } else {
+                interpreter::run(self, around, &code, most, watch)
+            };
             if outcome.end == End::Unknown {
                 outcome = self.find_block(&mut code, around);
             }
@@ -424,6 +440,9 @@ impl Hart {
             }
         };
         self.code = code;
+        if let Some(executed) = executed {
+            self.executed = executed;
+        }
         // A watched store in the last block ends the slice with it.
         let end =
             if end == SliceEnd::Debug { end } else { self.follow(around.memory).unwrap_or(end) };

@@ -307,6 +307,14 @@ impl Inspect for Hart {
         self.breakpoints.heed(heeded);
     }
 
+    fn note_executed(&mut self, on: bool) {
+        self.executed.set(on);
+    }
+
+    fn executed_pages(&self) -> Option<&BTreeSet<u64>> {
+        self.executed.pages()
+    }
+
     fn disassemble(&self, bytes: &[u8], addr: u64) -> Option<Disassembly> {
         let (text, bytes) = disassemble(bytes, self.configuration().features, addr)?;
         Some(Disassembly { text, bytes })
