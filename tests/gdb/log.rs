@@ -11,7 +11,7 @@ use emulator::{
 
 use super::{
     oracle::access::{access, length},
-    recording::{Forward},
+    recording::Forward,
 };
 
 /// One access, with the positions in front of it and behind it.

@@ -65,7 +65,8 @@ impl Drop for Server {
 }
 
 fn serve(recording: &Path, socket: &Path) -> Server {
-    let child = Command::new(env!("CARGO_BIN_EXE_emulator"))
+    let built = || env!("CARGO_BIN_EXE_emulator").into();
+    let child = Command::new(std::env::var_os("EMULATOR").unwrap_or_else(built))
         .arg("--replay")
         .arg(recording)
         .arg("--gdb")
@@ -119,13 +120,16 @@ fn every_stop_of_a_random_walk_in_gdb_equals_the_oracle() {
         }
     });
     let mut last = String::new();
+    // GDB reads the oracle before it moves.
+    let mut patience = watchdog.max(Duration::from_secs(600));
     loop {
-        match lines.recv_timeout(watchdog) {
+        match lines.recv_timeout(patience) {
+            Ok(line) if line == "ready" => patience = watchdog,
             Ok(line) => last = line,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 gdb.kill().ok();
-                panic!("seed {seed}: no answer within {watchdog:?} behind: {last}");
+                panic!("seed {seed}: no answer within {patience:?} behind: {last}");
             }
         }
     }

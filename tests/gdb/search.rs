@@ -21,7 +21,7 @@ use emulator::{
 use super::recording::{Forward, Typist, record_spaced, subject};
 
 /// Steps of the recording.
-const STEPS: u64 = 1_500_000;
+const STEPS: u64 = 800_000;
 
 /// No search is helped and none is remembered.
 const ALONE: Effort = Effort { scouts: 0, scout_steps: u64::MAX, note_steps: u64::MAX };
@@ -59,8 +59,8 @@ struct Sample {
 fn samples(path: &Path) -> Vec<Sample> {
     let mut forward = Forward::new(path);
     let mut samples = Vec::new();
-    for number in 1..24 {
-        forward.run_to(Position::at_steps(number * number * STEPS / 600));
+    for number in 1..8 {
+        forward.run_to(Position::at_steps(number * number * STEPS / 66));
         let addr = forward.machine.harts()[0].inspect().pc();
         samples.push(Sample { addr, origin: (number * 7_919_993) % STEPS });
     }
@@ -194,7 +194,8 @@ fn the_pages_noted_hold_every_instruction_that_was_executed() {
                 forward.run_to(Position::at_steps(forward.machine.position().steps + 1));
             }
             subject.note_executed(true);
-            let halt = subject.run(Position::at_steps(end), Heed::Nothing, &quiet).expect("it runs");
+            let halt =
+                subject.run(Position::at_steps(end), Heed::Nothing, &quiet).expect("it runs");
             assert_eq!(halt, Halt::Until);
             let noted = subject.executed_pages().expect("it is noted");
             let missing: Vec<_> = executed.difference(&noted).collect();

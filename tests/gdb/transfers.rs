@@ -4,9 +4,8 @@
 use emulator::{
     clock::Position,
     debug::{Access, Engine, Motion, Reason, Watchpoint},
-    devices::htif::Place,
     door::Closed,
-    machine::{Image, board::Config},
+    machine::board::Config,
     timeline::Tuning,
 };
 
@@ -20,8 +19,8 @@ const FROMHOST: u64 = TOHOST + 8;
 /// Number and arguments of a call; its result comes into the first place.
 const CALL: u64 = TOHOST + 64;
 
-/// Where the machine begins.
-const START: u64 = 0x1000;
+/// Where the program is.
+const START: u64 = 0x8000_0000;
 
 /// The program, at [`START`].
 const PROGRAM: [u32; 25] = [
@@ -59,6 +58,59 @@ const PRINTS: u64 = START + 19 * 4;
 /// Of the end.
 const END: u64 = START + 22 * 4;
 
+/// The program as an ELF file with the two symbols that make the board have the device.
+fn executable() -> Vec<u8> {
+    const HEADER: u64 = 64 + 56;
+    let code: Vec<u8> = PROGRAM.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let names = b"\0tohost\0fromhost\0";
+    let mut symbols = vec![0; 24];
+    for (name, value) in [(1_u32, TOHOST), (8, FROMHOST)] {
+        symbols.extend(name.to_le_bytes());
+        // A global object with an absolute address.
+        symbols.extend([0x11, 0, 0xf1, 0xff]);
+        symbols.extend(value.to_le_bytes());
+        symbols.extend(8_u64.to_le_bytes());
+    }
+    let names_at = HEADER + code.len() as u64;
+    let symbols_at = (names_at + names.len() as u64).next_multiple_of(8);
+    let sections_at = symbols_at + symbols.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    // An executable for RISC-V with one segment and three sections, the second of which has names.
+    for half in [2_u16, 243, 1, 0] {
+        file.extend(half.to_le_bytes());
+    }
+    for word in [START, 64, sections_at] {
+        file.extend(word.to_le_bytes());
+    }
+    for half in [0_u16, 0, 64, 56, 1, 64, 3, 1] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend([1, 0, 0, 0, 7, 0, 0, 0]);
+    let bytes = code.len() as u64;
+    for word in [HEADER, START, START, bytes, bytes, 8] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(&code);
+    file.extend(names);
+    file.resize(usize::try_from(symbols_at).expect("small"), 0);
+    file.extend(&symbols);
+    file.resize(file.len() + 64, 0);
+    for (kind, at, bytes, link, info, entry) in [
+        (3_u32, names_at, names.len() as u64, 0_u32, 0_u32, 0_u64),
+        (2, symbols_at, symbols.len() as u64, 1, 1, 24),
+    ] {
+        file.extend([0; 4]);
+        file.extend(kind.to_le_bytes());
+        for word in [0, 0, at, bytes] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend([link, info].iter().flat_map(|word| word.to_le_bytes()));
+        file.extend([8_u64, entry].iter().flat_map(|word| word.to_le_bytes()));
+    }
+    file
+}
+
 /// What the device writes behind the instruction at `pc`.
 fn transfers(pc: Option<u64>) -> Vec<std::ops::Range<u64>> {
     let starts: &[u64] = match pc {
@@ -73,13 +125,9 @@ fn transfers(pc: Option<u64>) -> Vec<std::ops::Range<u64>> {
 fn what_a_device_writes_is_found_in_both_directions() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("recording");
-    let bytes: Vec<u8> = PROGRAM.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let config = Config {
-        memory_bytes: 16 << 20,
-        images: Some(vec![Image::new("program", START, bytes)]),
-        htif: Some(Place { tohost: TOHOST, fromhost: Some(FROMHOST) }),
-        ..Config::default()
-    };
+    let program = folder.path().join("program.elf");
+    std::fs::write(&program, executable()).expect("a file");
+    let config = Config { memory_bytes: 16 << 20, bios: Some(program), ..Config::default() };
     record_behind(Closed, &path, &config, Position::at_steps(100_000));
     let (log, steps) = brute_force(&path, END, &mut transfers);
     let mut engine = Engine::new(Box::new(subject(&path, Tuning::default())), 8 << 20);
@@ -93,8 +141,10 @@ fn what_a_device_writes_is_found_in_both_directions() {
     let stop = engine.resume(Motion::ReverseContinue).expect("it moves");
     assert_eq!(stop.reason, Reason::Watchpoint { addr, access: Access::Write });
     assert_eq!(engine.subject().hart(0).pc(), CALLS, "in front of what called the device");
-    let past = engine.last_write(None, FROMHOST, 8).expect("it is mapped").expect("it was written");
-    assert_eq!(past.pc, CALLS);
-    let one = 1_u64.to_le_bytes().to_vec();
-    assert_eq!(past.change, Some((vec![0; 8], one)), "the call of the round before");
+
+    engine.resume(Motion::Seek(Position::at_steps(steps))).expect("it is inside");
+    let past = engine.last_write(None, CALL, 8).expect("it is mapped").expect("it was written");
+    assert_eq!(past.pc, CALLS, "the result came last");
+    let [number, result] = [64_u64, 1].map(|word| word.to_le_bytes().to_vec());
+    assert_eq!(past.change, Some((number, result)));
 }

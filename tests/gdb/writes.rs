@@ -11,7 +11,7 @@ use emulator::{
         machine::MachineSubject,
     },
     digest::PageTree,
-    door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
+    door::{Door, Event, Moment, PowerOn, Reply, Wake, kind},
     machine::{board, board::Config},
     timeline::{StateDigest, Tuning},
 };

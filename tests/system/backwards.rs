@@ -62,7 +62,7 @@ fn late_in_a_debian_boot_gdb_steps_back_and_on_and_sees_through_page_tables() {
             "monitor digest",
             // The kernel's first word, under the page table and as it lies in RAM.
             "set $word = *(long *)0xffffffff80000000",
-            "print $satp < 0",
+            "print ($satp >> 60) >= 8",
             "monitor phys on",
             "print $word == *(long *)0x80200000",
             "monitor phys off",

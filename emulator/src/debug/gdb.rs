@@ -60,6 +60,8 @@ struct Stub<'a> {
     heart: Heart,
     /// What the next resumption does.
     motion: Motion,
+    /// Whether GDB was told that the machine can go back.
+    goes_back: bool,
     /// The step that GDB is about to take for nothing (see [`Stub::carry_out`]).
     owed: Option<Owed>,
 }
@@ -74,7 +76,8 @@ struct Owed {
 impl<'a> Stub<'a> {
     fn new(session: &'a mut Session, heart: Heart) -> Self {
         let description = description::target_xml(session.engine.architecture());
-        Self { session, description, heart, motion: Motion::Continue, owed: None }
+        let goes_back = session.engine.is_replay();
+        Self { session, description, heart, motion: Motion::Continue, goes_back, owed: None }
     }
 
     /// Carries the motion out.
@@ -87,6 +90,9 @@ impl<'a> Stub<'a> {
         let motion = self.motion.clone();
         let back = matches!(motion, Motion::ReverseContinue | Motion::ReverseStep { .. });
         let owed = self.owed.take();
+        if back && !self.engine().is_replay() {
+            return Ok(Stop { hart: self.engine().focus(), reason: Reason::Begin });
+        }
         if let Motion::Step { hart } | Motion::StepRange { hart, .. } | Motion::ReverseStep { hart } =
             motion
             && owed == Some(Owed { hart, back })

@@ -15,7 +15,7 @@ use emulator::{
 };
 
 use super::{
-    super::recording::{Forward},
+    super::recording::Forward,
     access::{Access, access, length},
 };
 

@@ -205,6 +205,8 @@ def walk():
     gdb_says("target remote " + os.environ["ORACLE_SOCKET"])
     at = seek(0)
     check(at, "first seek")
+    gdb.write("ready\n")
+    gdb.flush()
     weights = [weight for _, weight, _ in MOTIONS_OF]
     times = []
     done = 0

@@ -43,7 +43,8 @@ impl Engine {
         bytes: u64,
     ) -> Result<Option<Past>, DebugError> {
         let watchpoint = Watchpoint { addr, bytes: bytes.max(1), access: Access::Write, hart };
-        if self.physical_ranges(&watchpoint).is_empty() {
+        let ranges = self.physical_ranges(&watchpoint);
+        if !ranges.iter().any(|range| self.subject.read_memory(range.start, &mut [0])) {
             return Err(DebugError::Unmapped { addr });
         }
         self.ask_the_past(Vec::new(), vec![watchpoint])

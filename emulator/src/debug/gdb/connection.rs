@@ -385,6 +385,14 @@ impl Wire {
         }
     }
 
+    /// Answers the packet that ended the session.
+    pub(super) fn say_goodbye(&mut self) {
+        let said = self.write_all(b"$OK#9a").and_then(|()| self.flush());
+        if let Err(error) = said {
+            tracing::debug!(target: "debug", "GDB did not wait for an answer: {error}");
+        }
+    }
+
     /// Runs `motion` with the attention raised by whatever comes or came.
     pub(super) fn while_running<T>(&mut self, motion: impl FnOnce() -> T) -> T {
         self.attention.store(false, Ordering::SeqCst);

@@ -40,11 +40,11 @@ impl MultiThreadResume for Stub<'_> {
     }
 
     fn support_reverse_step(&mut self) -> Option<ReverseStepOps<'_, Tid, Self>> {
-        if self.session.engine.is_replay() { Some(self) } else { None }
+        if self.goes_back { Some(self) } else { None }
     }
 
     fn support_reverse_cont(&mut self) -> Option<ReverseContOps<'_, Tid, Self>> {
-        if self.session.engine.is_replay() { Some(self) } else { None }
+        if self.goes_back { Some(self) } else { None }
     }
 
     fn support_scheduler_locking(&mut self) -> Option<MultiThreadSchedulerLockingOps<'_, Self>> {

@@ -1,4 +1,5 @@
-//! Reverse step and reverse continue; offered in replay only.
+//! Reverse step and reverse continue; offered in replay only. GDB asks what there is once: a replay
+//! that went live under it goes on to offer them, and has no history any more.
 
 use gdbstub::{
     common::Tid,

@@ -96,7 +96,14 @@ fn drive(session: &mut Session, mut wire: Wire) -> Result<Ending, DebugError> {
                 let stop = MultiThreadStopReason::SignalWithThread { tid, signal: Signal::SIGINT };
                 interrupt.interrupt_handled(&mut stub, Some(stop))
             }
-            GdbStubStateMachine::Disconnected(gone) => return Ok(ending(gone.get_reason())),
+            GdbStubStateMachine::Disconnected(mut gone) => {
+                let ending = ending(gone.get_reason());
+                if ending == Ending::Killed {
+                    // gdbstub answers nothing, and GDB would take it for a broken line.
+                    gone.borrow_conn().say_goodbye();
+                }
+                return Ok(ending);
+            }
         };
         state = match next {
             Ok(state) => state,

@@ -7,7 +7,7 @@ use vmstate::Instance;
 use super::csr::{self, number};
 use super::disassemble::disassemble;
 use super::hart::{Configuration, Hart};
-use super::state::{Privilege, State};
+use super::state::{Privilege, State, status};
 use crate::{
     clock::Clock,
     memory::GuestMemory,
@@ -261,12 +261,18 @@ impl Inspect for Hart {
             CONTROL..PRIVILEGE => {
                 let register = CONTROL_NUMBERS[number - CONTROL].1;
                 let context = self.debugger_context(clock);
-                let readable = csr::read(&self.with_all_rights(), &context, register, true);
-                if readable.is_err() {
+                // Those of floating point are there for a debugger when they are off for the guest.
+                let is_float = matches!(register, number::FFLAGS..=number::FCSR);
+                let rights = self.with_all_rights();
+                if !is_float && csr::read(&rights, &context, register, true).is_err() {
                     return false;
                 }
+                let floats_are_off = self.state.mstatus & status::FS == 0;
                 let before = (self.state.mcycle, self.state.minstret);
                 csr::write(&mut self.state, &context, register, value);
+                if is_float && floats_are_off {
+                    self.state.mstatus &= !status::FS;
+                }
                 match register {
                     number::MCYCLE => self.state.mcycle = value,
                     number::MINSTRET => self.state.minstret = value,
