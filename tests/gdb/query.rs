@@ -83,7 +83,7 @@ fn the_past_is_told_in_words_and_in_json() {
             ),
         ),
         (
-            &["last-write", "s0 + 1024", "1", "--at", &five],
+            &["last-write", "fp + 1024", "1", "--at", &five],
             0,
             format!("{three}  hart 0  0x8000000c  sd t1,1024(s0)\n00 -> 07\n"),
         ),
@@ -93,7 +93,7 @@ fn the_past_is_told_in_words_and_in_json() {
             format!("{five}  hart 0  0x80000014"),
         ),
         (
-            &["last-write", "s0 + 1024", "--at", &three],
+            &["last-write", "fp + 1024", "--at", &three],
             1,
             "nothing wrote 8 bytes at 0x80000400 before\n".into(),
         ),
@@ -155,7 +155,7 @@ fn a_trace_tells_each_instruction_and_the_registers_that_it_changed() {
     assert_eq!((code, said.lines().count()), (0, 4), "{said}");
     for (line, (instruction, changed)) in said.lines().zip([
         ("slli s0,s0,0x1f", "fp=0x80000000"),
-        ("li t1,7", "t1=0x7"),
+        ("addi t1,zero,7", "t1=0x7"),
         ("sd t1,1024(s0)", "sd t1,1024(s0)"),
         ("addi t1,t1,1", "t1=0x8"),
     ]) {

@@ -39,6 +39,10 @@ use effort::Notes;
 use scouts::Scouts;
 use window::Window;
 
+/// Bytes of the largest watched range that is compared to find a change; in a larger one every write
+/// counts as one. GDB watches a few at a time.
+const MOST_COMPARED: usize = 1 << 16;
+
 /// Bytes of the granule in which virtual addresses are looked up.
 const PAGE_BYTES: u64 = 4096;
 
@@ -55,6 +59,8 @@ pub struct Engine {
     reported: Option<(Position, usize)>,
     /// Physical ranges of the watchpoints, as they were when the machine was last resumed.
     watched: Vec<(usize, Range<u64>)>,
+    /// What those hold of which a change is watched, behind the last access that was looked at.
+    contents: Vec<Option<Vec<u8>>>,
     checkpoints: Checkpoints,
     window: Window,
     scouts: Option<Scouts>,
@@ -79,6 +85,7 @@ impl Engine {
             armed_watches: Vec::new(),
             reported: None,
             watched: Vec::new(),
+            contents: Vec::new(),
             checkpoints,
             window: Window::default(),
             scouts: None,
@@ -249,6 +256,23 @@ impl Engine {
         });
         let watches = watches.collect();
         self.tell(breakpoints, watches);
+        self.remember();
+    }
+
+    /// Takes in what the watched ranges hold: the machine was moved.
+    fn remember(&mut self) {
+        self.contents = (0..self.watched.len()).map(|index| self.content(index)).collect();
+    }
+
+    /// What a watched range holds, if changes of it are watched.
+    fn content(&self, index: usize) -> Option<Vec<u8>> {
+        let (watchpoint, range) = &self.watched[index];
+        if self.watchpoints[*watchpoint].access != Access::Change {
+            return None;
+        }
+        let bytes = usize::try_from(range.end - range.start).ok();
+        let mut content = vec![0; bytes.filter(|bytes| *bytes <= MOST_COMPARED)?];
+        self.subject.read_memory(range.start, &mut content).then_some(content)
     }
 
     /// Takes every stop point away from the subject.
@@ -281,18 +305,27 @@ impl Engine {
             .collect()
     }
 
-    /// The watchpoint that one of `hits` is for.
-    fn hit_watchpoint(&self, hits: &[WatchHit]) -> Option<Reason> {
-        self.watched.iter().find_map(|(index, range)| {
-            let known = &self.watchpoints[*index];
-            let wanted = |hit: &WatchHit| {
-                let access = if hit.write { known.access.writes() } else { known.access.reads() };
-                access && hit.range.start < range.end && range.start < hit.range.end
+    /// The watchpoint that one of `hits` is for. The machine stands behind them.
+    fn hit_watchpoint(&mut self, hits: &[WatchHit]) -> Option<Reason> {
+        let mut reason = None;
+        for index in 0..self.watched.len() {
+            let (watchpoint, range) = &self.watched[index];
+            let Watchpoint { addr, access, .. } = self.watchpoints[*watchpoint];
+            let is_wanted = |hit: &WatchHit| {
+                let is_kind = if hit.write { access.writes() } else { access.reads() };
+                is_kind && hit.range.start < range.end && range.start < hit.range.end
             };
-            hits.iter()
-                .any(wanted)
-                .then_some(Reason::Watchpoint { addr: known.addr, access: known.access })
-        })
+            if !hits.iter().any(is_wanted) {
+                continue;
+            }
+            let content = self.content(index);
+            let is_same = content.is_some() && content == self.contents[index];
+            self.contents[index] = content;
+            if access != Access::Change || !is_same {
+                reason.get_or_insert(Reason::Watchpoint { addr, access });
+            }
+        }
+        reason
     }
 
     /// The breakpoint at which `hart` stands and whose condition holds.

@@ -9,6 +9,8 @@ pub enum Access {
     Read,
     /// Writes.
     Write,
+    /// Writes that change what is there.
+    Change,
     /// Both.
     Any,
 }
@@ -17,7 +19,7 @@ impl Access {
     /// Whether a watch of this kind is interested in reads.
     #[must_use]
     pub fn reads(self) -> bool {
-        self != Self::Write
+        matches!(self, Self::Read | Self::Any)
     }
 
     /// Whether a watch of this kind is interested in writes.

@@ -193,8 +193,8 @@ impl Code {
     /// Takes away all ways into regions but that through the dispatcher.
     pub(super) fn unlink_all(&mut self) {
         self.clear_jumps();
-        for known in self.known.values() {
-            let Known::Region(region) = known else { continue };
+        for key in self.by_segment.iter().flatten() {
+            let Some(Known::Region(region)) = self.known.get(key) else { continue };
             for slot in &region.slots {
                 slot.store(self.leave, Ordering::Relaxed);
             }

@@ -176,6 +176,8 @@ def watch(at, back, kind):
         gdb_says(f"x/1xb {virtual:#x}")
     except gdb.error:
         return None  # Not mapped here.
+    gdb.write(f"{kind} {virtual:#x}, {length} bytes, to {hit}\n")
+    gdb.flush()
     gdb_says(f"{kind} *(unsigned {size} *){virtual:#x}")
     gdb_says("reverse-continue" if back else "continue")
     gdb_says("delete")
@@ -212,6 +214,8 @@ def walk():
     done = 0
     while done < MOTIONS:
         name, _, motion = choice.choices(MOTIONS_OF, weights)[0]
+        gdb.write(f"{done} then {name} from {at}\n")
+        gdb.flush()
         started = time.monotonic()
         expected = motion(at)
         if expected is None:

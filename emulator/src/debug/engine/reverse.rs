@@ -232,6 +232,7 @@ impl Engine {
         };
         if matches!(outcome, Ok(Search::Nothing)) {
             self.subject.restore(capture);
+            self.remember();
         }
         self.subject.release(capture);
         outcome

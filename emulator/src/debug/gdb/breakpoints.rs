@@ -50,9 +50,11 @@ impl HwBreakpoint for Stub<'_> {
     }
 }
 
+/// What a watchpoint of this kind means. GDB takes no notice of a write that leaves the value as it is
+/// and goes on by itself, which costs a round trip each; so that is decided here.
 fn access(kind: WatchKind) -> Access {
     match kind {
-        WatchKind::Write => Access::Write,
+        WatchKind::Write => Access::Change,
         WatchKind::Read => Access::Read,
         WatchKind::ReadWrite => Access::Any,
     }
@@ -61,7 +63,7 @@ fn access(kind: WatchKind) -> Access {
 /// GDB's word for a watchpoint of this kind.
 pub(super) fn watch_kind(access: Access) -> WatchKind {
     match access {
-        Access::Write => WatchKind::Write,
+        Access::Write | Access::Change => WatchKind::Write,
         Access::Read => WatchKind::Read,
         Access::Any => WatchKind::ReadWrite,
     }

@@ -12,6 +12,9 @@ use crate::{
     debug::{Access, Motion, Watchpoint},
 };
 
+/// Physical addresses that are watched for changes.
+const AREA: std::ops::Range<usize> = 0x0fe0..0x1040;
+
 /// A state and the transition that leads away from it.
 pub(super) struct Moment {
     pub(super) position: Position,
@@ -21,6 +24,8 @@ pub(super) struct Moment {
     pub(super) first_registers: Vec<u64>,
     next: Next,
     pub(super) accesses: Vec<Accessed>,
+    /// What stands in [`AREA`].
+    pub(super) area: Vec<u8>,
 }
 
 pub(super) fn digest(state: &State) -> u64 {
@@ -66,6 +71,7 @@ impl Oracle {
                 first_registers: state.harts.iter().map(|hart| hart.registers[0]).collect(),
                 next: state.next(program),
                 accesses: Vec::new(),
+                area: state.memory[AREA].to_vec(),
             });
             let last = moments.len() - 1;
             moments[last].accesses = state.advance(program);
@@ -96,15 +102,23 @@ impl Oracle {
     pub(super) fn is_watched(&self, index: usize, points: &Points) -> bool {
         self.moments[index].accesses.iter().any(|access| {
             points.watchpoints.iter().any(|watch| {
+                let start = watch.addr - if watch.hart.is_some() { VIRTUAL_BASE } else { 0 };
                 let kind = match watch.access {
                     Access::Read => !access.write,
                     Access::Write => access.write,
+                    Access::Change => access.write && self.changes(index, start, watch.bytes),
                     Access::Any => true,
                 };
-                let start = watch.addr - if watch.hart.is_some() { VIRTUAL_BASE } else { 0 };
                 kind && start < access.range.end && access.range.start < start + watch.bytes
             })
         })
+    }
+
+    /// Whether the transition away from `index` changes the memory there.
+    fn changes(&self, index: usize, start: u64, bytes: u64) -> bool {
+        let start = start as usize - AREA.start;
+        let content = |moment: &Moment| moment.area[start..start + bytes as usize].to_vec();
+        content(&self.moments[index]) != content(&self.moments[index + 1])
     }
 
     fn first_at_steps(&self, steps: u64) -> usize {

@@ -31,7 +31,8 @@ fn random_points(random: &mut Random) -> Points {
             Watchpoint {
                 addr: physical + if hart.is_some() { VIRTUAL_BASE } else { 0 },
                 bytes: 1 + random.below(16),
-                access: [Access::Read, Access::Write, Access::Any][random.below(3) as usize],
+                access: [Access::Read, Access::Write, Access::Change, Access::Any]
+                    [random.below(4) as usize],
                 hart,
             }
         })

@@ -393,7 +393,9 @@ impl Hart {
     ) -> Slice {
         let before = self.slice_steps;
         let mut code = std::mem::take(&mut self.code);
-        let mut executed = self.executed.is_on().then(|| std::mem::take(&mut self.executed));
+        let attentive = self.breakpoints.are_heeded() || self.executed.is_on();
+        let mut attentive = attentive
+            .then(|| (std::mem::take(&mut self.breakpoints), std::mem::take(&mut self.executed)));
         let end = loop {
             let taken = self.slice_steps - before;
             if taken >= budget {
@@ -407,24 +409,26 @@ impl Hart {
                     break end;
                 }
             }
-            if self.breakpoints.stop_at(self.state.pc) {
-                break SliceEnd::Debug;
-            }
-            // Blocks lead into each other: with breakpoints about, each instruction is asked for.
-            let most = if self.breakpoints.are_heeded() { 1 } else { budget - taken };
             code.follow(self.fetch_generation);
-            let mut outcome = if let Some(executed) = &mut executed {
-                executed.note(self.state.pc);
-                let mut noting = |pc| {
-                    let enough = watch(pc);
+            let left = budget - taken;
+            let mut outcome = if let Some((breakpoints, executed)) = &mut attentive {
+                let pc = self.state.pc;
+                if breakpoints.stop_at(pc) {
+                    break SliceEnd::Debug;
+                }
+                executed.note(pc);
+                // Blocks lead into each other: near a breakpoint each instruction is asked for.
+                let most = if breakpoints.are_near(pc) { 1 } else { left };
+                let mut asking = |pc| {
+                    let enough = watch(pc) || breakpoints.are_near(pc);
                     if !enough {
                         executed.note(pc);
                     }
                     enough
                 };
-                interpreter::run(self, around, &code, most, &mut noting)
+                interpreter::run(self, around, &code, most, &mut asking)
             } else {
-                interpreter::run(self, around, &code, most, watch)
+                interpreter::run(self, around, &code, left, watch)
             };
             if outcome.end == End::Unknown {
                 outcome = self.find_block(&mut code, around);
@@ -440,8 +444,8 @@ impl Hart {
             }
         };
         self.code = code;
-        if let Some(executed) = executed {
-            self.executed = executed;
+        if let Some((breakpoints, executed)) = attentive {
+            (self.breakpoints, self.executed) = (breakpoints, executed);
         }
         // A watched store in the last block ends the slice with it.
         let end =
