@@ -101,7 +101,7 @@ fn the_past_is_told_in_words_and_in_json() {
         (
             &["last-exec", "pc", "--at", &ten],
             0,
-            format!("{nine}  hart 0  0x80000018  j 0x80000018"),
+            format!("{nine}  hart 0  0x80000018  jal zero,0x80000018"),
         ),
         (
             &["last-exec", "0x80000010", "--at", &two],
