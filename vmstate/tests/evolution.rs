@@ -145,6 +145,19 @@ fn the_lock_is_what_version_1_froze() {
 }
 
 #[test]
+fn a_first_release_promises_every_version_that_it_writes() {
+    use vmstate::lock;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let freeze = |name: &str, def| {
+        lock::freeze(&[def], &folder.path().join(name)).expect("nothing released was changed")
+    };
+    assert_eq!(freeze("a.lock", &v2::Fifo::DEF), ["Fifo@1", "Fifo@2"]);
+    assert_eq!(freeze("a.lock", &v2::Fifo::DEF), [""; 0], "frozen once and for all");
+    let later = freeze("b.lock", &meaning::Later::DEF);
+    assert_eq!(later, ["Clock@2", "Clock@3"], "version 1 is no longer written");
+}
+
+#[test]
 fn the_lock_gives_the_old_version_its_released_shape() {
     let mut table = SchemaTable::new();
     let released = (&old() as &dyn Instance).collect_schemas(1, &mut table);

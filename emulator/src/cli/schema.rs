@@ -45,8 +45,8 @@ enum Work {
         #[arg(long)]
         json: bool,
     },
-    /// Release the newest version of every type of this build: append what is new to the locks of this
-    /// workspace. Exit code 1 if something released was changed; nothing is written then.
+    /// Release every type of this build, in all versions that it writes: append what is new to the locks of
+    /// this workspace. Exit code 1 if something released was changed; nothing is written then.
     Freeze {
         /// Root of the workspace that this program was built from.
         #[arg(long, default_value = ".")]

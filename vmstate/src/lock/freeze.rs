@@ -90,7 +90,8 @@ pub fn verify(types: &[&TypeDef], path: &Path) -> Result<(), FreezeError> {
     }
 }
 
-/// Appends the newest version of each of `types` that the lock at `path` lacks. Returns their names.
+/// Appends to the lock at `path`, for each of `types`, every version above those in it that the code can
+/// still write: what a release can write, it promises. Returns their names.
 ///
 /// # Errors
 /// Those of [`verify`], before anything is written; and the file system's.
@@ -102,15 +103,14 @@ pub fn freeze(types: &[&TypeDef], path: &Path) -> Result<Vec<String>, FreezeErro
     }
     let mut frozen = Vec::new();
     for def in types {
-        let entry = Entry::of(def, def.version);
-        let known =
-            |other: &Entry| other.type_name == entry.type_name && other.version == entry.version;
-        if entries.iter().any(known) {
-            continue;
+        let released = entries.iter().filter(|entry| def.is_named(&entry.type_name));
+        let newest = released.map(|entry| entry.version).max().unwrap_or(0);
+        for version in def.version_min.max(newest + 1)..=def.version {
+            let entry = Entry::of(def, version);
+            text.push('\n');
+            text.push_str(&entry.to_text());
+            frozen.push(format!("{}@{version}", entry.type_name));
         }
-        text.push('\n');
-        text.push_str(&entry.to_text());
-        frozen.push(format!("{}@{}", entry.type_name, entry.version));
     }
     if !frozen.is_empty() {
         fs::write(path, text)
