@@ -49,6 +49,8 @@ mod loops;
 mod plan;
 mod processor;
 mod shims;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use arena::ArenaError;

@@ -225,6 +225,24 @@ pub(crate) const AMOS: &[(&str, u32)] = &[
 pub(crate) const LR: u32 = 0x1000_202f;
 pub(crate) const SC: u32 = 0x1800_202f;
 
+/// Control registers: with the register or the number in rs1's place.
+pub(crate) const CONTROLS: &[(&str, u32)] = &[
+    ("csrrw", 0x1073),
+    ("csrrs", 0x2073),
+    ("csrrc", 0x3073),
+    ("csrrwi", 0x5073),
+    ("csrrsi", 0x6073),
+    ("csrrci", 0x7073),
+];
+
+/// Fences of address translation.
+pub(crate) const FENCES: &[(&str, u32)] = &[
+    ("sfence.vma", 0x1200_0073),
+    ("sinval.vma", 0x1600_0073),
+    ("sfence.w.inval", 0x1800_0073),
+    ("sfence.inval.ir", 0x1810_0073),
+];
+
 /// Cache-block operations on the block at rs1, and prefetches.
 pub(crate) const CACHE: &[(&str, u32)] = &[
     ("cbo.inval", 0x200f),

@@ -7,8 +7,8 @@
 use super::{
     compressed::{self as c, Shape},
     encode::{
-        AMOS, BRANCHES, CACHE, FLOAT, LOADS, LR, Op, PLAIN, SC, STORES, imm_b, imm_i, imm_j, imm_s,
-        rd, rs1, rs2,
+        AMOS, BRANCHES, CACHE, CONTROLS, FENCES, FLOAT, LOADS, LR, Op, PLAIN, SC, STORES, imm_b,
+        imm_i, imm_j, imm_s, rd, rs1, rs2,
     },
     random::Random,
     spaces,
@@ -75,6 +75,8 @@ pub(crate) struct Generator<'a> {
     /// Any register, one of x8 to x15, and one that may be sp.
     pointers: [u32; 3],
     depth: u32,
+    /// What would be illegal in user mode is drawn as often as anything.
+    privileged: bool,
 }
 
 impl<'a> Generator<'a> {
@@ -83,6 +85,7 @@ impl<'a> Generator<'a> {
         let under = Under::random(random, false);
         let window = window + alias(random, under);
         let mut new = Self::new(random);
+        new.privileged = under.mode != Mode::User;
         new.set_pointers(address, window);
         new.items(items);
         new.end(under.mode);
@@ -108,7 +111,15 @@ impl<'a> Generator<'a> {
     }
 
     fn new(random: &'a mut Random) -> Self {
-        Self { random, code: vec![], listing: vec![], held: 0, pointers: [0; 3], depth: 0 }
+        Self {
+            random,
+            code: vec![],
+            listing: vec![],
+            held: 0,
+            pointers: [0; 3],
+            depth: 0,
+            privileged: false,
+        }
     }
 
     fn emit(&mut self, word: u32, name: &str) {
@@ -195,7 +206,8 @@ impl<'a> Generator<'a> {
                 let op = *self.random.pick(FLOAT);
                 self.operation(op);
             }
-            55..70 => self.short(),
+            55..68 => self.short(),
+            68..70 => self.system(),
             70..80 => self.memory(),
             80..86 => self.short_memory(),
             86..89 => self.atomic(),
@@ -320,6 +332,26 @@ impl<'a> Generator<'a> {
             let operands = rd(self.target(0, 31)) | rs2(self.register());
             self.emit(SC | form | operands | rs1(pointer), "sc");
         }
+    }
+
+    /// A control register that nothing else relies on, or a fence of translations. (Waiting would
+    /// never end here, and returns end blocks.)
+    fn system(&mut self) {
+        let legal = self.privileged || self.random.once_in(12);
+        if legal && self.random.once_in(4) {
+            let (name, base) = *self.random.pick(FENCES);
+            let operands = match name {
+                "sfence.vma" | "sinval.vma" => rs1(self.register()) | rs2(self.register()),
+                _ => 0,
+            };
+            return self.emit(base | operands, name);
+        }
+        let (name, base) = *self.random.pick(CONTROLS);
+        // fflags, frm, fcsr; sscratch, sepc, scause, stval.
+        let all = [1, 2, 3, 0x140, 0x141, 0x142, 0x143];
+        let register = *self.random.pick(if legal { &all[..] } else { &all[..3] });
+        let operands = rd(self.target(0, 31)) | rs1(self.register());
+        self.emit(base | operands | register << 20, name);
     }
 
     fn cache_block(&mut self) {
@@ -480,7 +512,7 @@ pub(crate) fn filled(random: &mut Random, (_, base, operands): Op) -> u32 {
 pub(crate) fn names() -> Vec<&'static str> {
     let operations = PLAIN.iter().chain(FLOAT).map(|op| op.0);
     let memory = LOADS.iter().map(|op| op.0).chain(STORES.iter().map(|op| op.0));
-    let others = AMOS.iter().chain(CACHE).chain(BRANCHES).map(|op| op.0);
+    let others = [AMOS, CACHE, BRANCHES, CONTROLS, FENCES].into_iter().flatten().map(|op| op.0);
     let short = c::PLAIN.iter().map(|op| op.0);
     let short_memory = c::PRIME_MEMORY.iter().map(|op| op.0);
     let stack = c::STACK_LOADS.iter().map(|op| op.0).chain(c::STACK_STORES.iter().map(|op| op.0));

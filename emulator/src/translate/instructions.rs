@@ -12,7 +12,7 @@ use crate::{
     tlb,
 };
 use cranelift_codegen::ir::{
-    Block, BlockArg, Endianness, InstBuilder, Type, Value,
+    Block, BlockArg, InstBuilder, Type, Value,
     condcodes::IntCC,
     types::{F32, F64, I8, I16, I32, I64},
 };
@@ -169,10 +169,7 @@ impl Emitter for Emission<'_, '_> {
         let kind = kind_at_hand(access);
         let value = match kind {
             I64 => self.load_host(host, access),
-            kind => {
-                let flags = self.guest_flags(access);
-                self.builder.ins().load(kind, flags, host.0, host.1)
-            }
+            kind => self.builder.ins().load(kind, self.memories.guest, host.0, host.1),
         };
         self.builder.append_block_param(done, kind);
         self.builder.ins().jump(done, &[BlockArg::Value(value)]);
@@ -206,8 +203,7 @@ impl Emitter for Emission<'_, '_> {
         let (host, [miss, done]) = self.look_up(addr, access, field);
         match (value, kind_at_hand(access)) {
             (Operand::Double(value), F64) | (Operand::Single(value), F32) => {
-                let flags = self.guest_flags(access);
-                self.builder.ins().store(flags, value, host.0, host.1);
+                self.builder.ins().store(self.memories.guest, value, host.0, host.1);
             }
             _ => {
                 let value = self.integer(value);
@@ -449,9 +445,10 @@ impl Emission<'_, '_> {
     }
 
     fn load_host(&mut self, (host, past): (Value, i32), access: Access) -> Value {
-        let flags = self.guest_flags(access);
+        let flags = self.memories.guest;
         let ins = self.builder.ins();
-        match (access.width.bytes(), access.signed) {
+        let swaps = access.big_endian && access.width != Width::Byte;
+        let value = match (access.width.bytes(), access.signed && !swaps) {
             (1, false) => ins.uload8(I64, flags, host, past),
             (1, true) => ins.sload8(I64, flags, host, past),
             (2, false) => ins.uload16(I64, flags, host, past),
@@ -459,23 +456,34 @@ impl Emission<'_, '_> {
             (4, false) => ins.uload32(flags, host, past),
             (4, true) => ins.sload32(flags, host, past),
             _ => ins.load(I64, flags, host, past),
+        };
+        if !swaps {
+            return value;
+        }
+        // The bytes come to the top in their order; shifting them down extends them.
+        let top = self.builder.ins().bswap(value);
+        let unused = 64 - 8 * access.width.bytes().cast_signed();
+        if access.signed {
+            self.builder.ins().sshr_imm_u(top, unused)
+        } else {
+            self.builder.ins().ushr_imm_u(top, unused)
         }
     }
 
-    fn store_host(&mut self, (host, past): (Value, i32), access: Access, value: Value) {
-        let flags = self.guest_flags(access);
+    fn store_host(&mut self, (host, past): (Value, i32), access: Access, mut value: Value) {
+        let flags = self.memories.guest;
+        let bytes = access.width.bytes();
+        if access.big_endian && bytes > 1 {
+            let top = self.builder.ins().bswap(value);
+            value = self.builder.ins().ushr_imm_u(top, 64 - 8 * bytes.cast_signed());
+        }
         let ins = self.builder.ins();
-        match access.width.bytes() {
+        match bytes {
             1 => ins.istore8(flags, value, host, past),
             2 => ins.istore16(flags, value, host, past),
             4 => ins.istore32(flags, value, host, past),
             _ => ins.store(flags, value, host, past),
         };
-    }
-
-    fn guest_flags(&self, access: Access) -> cranelift_codegen::ir::MemFlagsData {
-        let order = if access.big_endian { Endianness::Big } else { Endianness::Little };
-        self.memories.guest.with_endianness(order)
     }
 
     /// Calls Rust for an access and leaves in front of the instruction when that refuses.
