@@ -14,7 +14,7 @@ use crate::{
     },
     memory::{GuestMemory, PAGE_BYTES},
     tlb::{self, Tlb},
-    vcpu::{Breakpoints, Slice, SliceEnd, Surroundings},
+    vcpu::{Breakpoints, ExecutedPages, Slice, SliceEnd, Surroundings},
 };
 
 /// An instruction: four bytes in memory, operation, two registers, a signed number.
@@ -95,6 +95,7 @@ struct Toy {
     frame: Frame,
     tlb: Tlb,
     breakpoints: Breakpoints,
+    executed: ExecutedPages,
     seen_changes: u64,
     steps: u64,
 }
@@ -171,6 +172,7 @@ impl Toy {
             frame: Frame::default(),
             tlb: Tlb::default(),
             breakpoints: Breakpoints::default(),
+            executed: ExecutedPages::default(),
             seen_changes: 0,
             steps: 0,
         })
@@ -283,6 +285,9 @@ impl Guest for Toy {
     }
     fn breakpoints(&self) -> &Breakpoints {
         &self.breakpoints
+    }
+    fn executed(&mut self) -> &mut ExecutedPages {
+        &mut self.executed
     }
     fn interpret(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice {
         self.interpret_until(budget, around, |_| false)
