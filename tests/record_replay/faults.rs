@@ -65,6 +65,19 @@ pub(crate) enum Fault {
     LostLine(u64),
 }
 
+/// Changes the register called `name` by `change`.
+pub(crate) fn change(
+    hart: &mut dyn Vcpu,
+    around: &Surroundings<'_>,
+    name: &str,
+    change: fn(u128) -> u128,
+) {
+    let inspect = hart.inspect_mut();
+    let (number, _) = inspect.architecture().register(name).unwrap();
+    let value = inspect.read_register(number, around.clock).unwrap();
+    assert!(inspect.write_register(number, change(value), around.clock), "{name}");
+}
+
 /// `riscv64-virt` with a fault, at these steps if it is one of a moment.
 pub(crate) struct Mutant {
     pub(crate) fault: Fault,

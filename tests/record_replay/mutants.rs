@@ -28,7 +28,7 @@ use emulator::{
 use machines::BOARDS;
 
 use super::{
-    faults::{DeviceFault, Fault, HartFault, Mutant, Read, Write},
+    faults::{DeviceFault, Fault, HartFault, Mutant, Read, Write, change},
     typist::{Seen, record_on},
 };
 
@@ -277,14 +277,6 @@ const CHANGED: &[Case] = &[
 
 const fn hart(translated: bool, at: fn(&mut dyn Vcpu, &Surroundings<'_>)) -> Fault {
     Fault::Hart(HartFault { translated, at })
-}
-
-/// Changes the register called `name` by `change`.
-fn change(hart: &mut dyn Vcpu, around: &Surroundings<'_>, name: &str, change: fn(u128) -> u128) {
-    let inspect = hart.inspect_mut();
-    let (number, _) = inspect.architecture().register(name).unwrap();
-    let value = inspect.read_register(number, around.clock).unwrap();
-    assert!(inspect.write_register(number, change(value), around.clock), "{name}");
 }
 
 /// A byte of the guest's stack or data is not the one that was stored.

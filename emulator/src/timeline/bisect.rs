@@ -106,7 +106,8 @@ impl Pair {
     }
 }
 
-/// The first recorded interval in which a replay differs.
+/// The first recorded interval in which a replay differs: from the last digest of the whole state, or
+/// where the replay began.
 #[derive(Clone, Debug)]
 struct Interval {
     divergence: Divergence,
@@ -126,7 +127,7 @@ pub fn bisect(
     seed: u64,
 ) -> Result<Option<Report>, BisectError> {
     let tuning = Tuning { engine, ..Tuning::default() };
-    let perturbation = Perturbation::new(seed);
+    let perturbation = Perturbation::new(seed, Reader::open(path)?.last().steps);
     let mut interval = locate(path, boards, tuning, Start::PowerOn)?;
     if interval.is_none() {
         interval = locate(path, boards, tuning, Start::Perturbed(perturbation))?;
@@ -198,8 +199,9 @@ fn locate(
             }
             (Ok(_), _) => return Ok(None),
             (Err(SessionError::Diverged(divergence)), _) => {
-                let (from, to) = divergence.interval();
-                let to = to.max(machine.position());
+                // Equal transcripts in between say nothing of a state that has not shown yet.
+                let from = session.replayer_mut().state_equal_up_to();
+                let to = divergence.interval().1.max(machine.position());
                 return Ok(Some(Interval { divergence: *divergence, from, to }));
             }
             (Err(error), _) => return Err(error.into()),
@@ -219,6 +221,7 @@ fn part(
     let tuning =
         |engine| Tuning { engine, jit_threshold: Some(1), compilation: Compilation::AtOnce };
     let base = base_of(path, interval.from, pair)?;
+    let end = interval.to.steps.max(interval.from.steps + 1);
     let mut one = Probe::open(path, boards, tuning(first), base)?;
     // How slices were cut before may be what matters.
     if !perturbed {
@@ -226,9 +229,9 @@ fn part(
     }
     let mut two = Probe::alike(path, boards, tuning(second), &one)?;
     if perturbed {
-        two.perturb(Perturbation::new(seed));
+        two.perturb(Perturbation::new(seed, end - interval.from.steps));
     }
-    narrow(&mut one, &mut two, interval.to.steps.max(interval.from.steps + 1), pair)
+    narrow(&mut one, &mut two, end, pair)
 }
 
 /// The checkpoint from which the first machine of a pair starts; power-on if there is none, or when

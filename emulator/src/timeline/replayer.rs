@@ -62,6 +62,8 @@ pub struct Replayer<S> {
     limit: Option<Target>,
     leave: Option<ReplayerLeave>,
     equal_up_to: Position,
+    /// The same of the whole state: a transcript tells nothing of what has not come out yet.
+    state_equal_up_to: Position,
     sink: S,
     /// State digests as recorded so far.
     digests: DigestChain,
@@ -131,6 +133,7 @@ impl<S: Sink> Replayer<S> {
             limit: None,
             leave: None,
             equal_up_to: Position::default(),
+            state_equal_up_to: Position::default(),
             sink,
             digests: DigestChain::default(),
             roots,
@@ -153,6 +156,7 @@ impl<S: Sink> Replayer<S> {
             self.taken = next as u64;
             self.leave = None;
             self.equal_up_to = position;
+            self.state_equal_up_to = position;
             self.skip_power_on();
             return Ok(());
         }
@@ -198,6 +202,7 @@ impl<S: Sink> Replayer<S> {
         self.taken = 0;
         self.leave = None;
         self.equal_up_to = here;
+        self.state_equal_up_to = here;
         self.digests = DigestChain::default();
         Ok(())
     }
@@ -244,6 +249,12 @@ impl<S: Sink> Replayer<S> {
         self.equal_up_to
     }
 
+    /// The last place at which the whole state was proved equal, or where the replay began.
+    #[must_use]
+    pub fn state_equal_up_to(&self) -> Position {
+        self.state_equal_up_to
+    }
+
     /// Why the replayer asked the machine to leave last, once.
     pub fn take_leave(&mut self) -> Option<ReplayerLeave> {
         self.leave.take()
@@ -252,6 +263,7 @@ impl<S: Sink> Replayer<S> {
     /// The driver has compared the digest of [`ReplayerLeave::StateDigest`] and found it equal.
     pub fn state_was_equal(&mut self, position: Position) {
         self.equal_up_to = position;
+        self.state_equal_up_to = position;
         self.compared += 1;
     }
 

@@ -15,19 +15,24 @@ use super::super::{
 };
 use super::BisectError;
 
-/// Steps in which one random cut falls.
+/// Least steps in which one random cut falls.
 const CUT_EVERY: u64 = 256;
+/// Most cuts in one run: each costs as much as thousands of steps.
+const CUTS: u64 = 1 << 14;
 
 /// What is done to a machine that must make no difference, at places that the seed alone decides: so
 /// a run through them can be repeated in parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Perturbation {
     seed: u64,
+    /// Steps in which one random cut falls.
+    every: u64,
 }
 
 impl Perturbation {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed }
+    /// For a run of so many steps.
+    pub(super) fn new(seed: u64, steps: u64) -> Self {
+        Self { seed, every: CUT_EVERY.max(steps / CUTS) }
     }
 
     fn random(self, block: u64) -> u64 {
@@ -37,8 +42,8 @@ impl Perturbation {
 
     /// The next place at which a slice ends.
     pub(super) fn next_cut(self, now: Position) -> Position {
-        let cut = |block: u64| block * CUT_EVERY + self.random(block) % CUT_EVERY;
-        let block = now.steps / CUT_EVERY;
+        let cut = |block: u64| block * self.every + self.random(block) % self.every;
+        let block = now.steps / self.every;
         let steps = if cut(block) > now.steps { cut(block) } else { cut(block + 1) };
         Position { steps, ..Position::default() }
     }
