@@ -88,7 +88,11 @@ enum Leave {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Monitor<'a> {
     /// A debugger holds the machine and has commands of its own.
-    Debugger,
+    Debugger {
+        /// It talks over standard input and output: nothing is typed then, and what the guest says
+        /// goes to standard error.
+        on_stdio: bool,
+    },
     /// Whoever runs the machine, at its desk: for the console, and for a socket here, if any.
     Desk(Option<&'a Path>),
 }
@@ -120,6 +124,8 @@ pub struct LiveDoor {
     leave: Option<Leave>,
     /// Whether somebody can still come to a desk when the input has ended.
     has_socket: bool,
+    /// Whether a debugger has standard input and output.
+    is_mute: bool,
     /// Whether a debugger's flag must be looked at while waiting.
     has_debugger: bool,
     /// The debugger's flag: waiting ends when it is set.
@@ -144,7 +150,8 @@ impl LiveDoor {
     ) -> std::io::Result<(Self, Desk)> {
         let (sender, messages) = channel();
         let (requests, requested) = channel();
-        let has_debugger = monitor == Monitor::Debugger;
+        let has_debugger = matches!(monitor, Monitor::Debugger { .. });
+        let is_mute = monitor == Monitor::Debugger { on_stdio: true };
         let outlet = Outlet { messages: sender, requests: (!has_debugger).then_some(requests) };
         let mut desk = Desk::new(requested);
         let mut has_socket = false;
@@ -154,13 +161,16 @@ impl LiveDoor {
         }
         input::watch_signals(outlet.clone())?;
         // Raw mode comes first, so that nothing is read in the other.
-        let terminal = RawTerminal::enter()?;
-        input::read_input(outlet, terminal.is_some())?;
+        let terminal = if is_mute { None } else { RawTerminal::enter()? };
+        if !is_mute {
+            input::read_input(outlet, terminal.is_some())?;
+        }
         let door = Self {
             messages,
             events: VecDeque::new(),
             serial: serial.to_owned(),
-            holding: terminal.is_none(),
+            holding: terminal.is_none() && !is_mute,
+            is_mute,
             until: None,
             pace,
             chosen,
@@ -363,8 +373,12 @@ impl Door for LiveDoor {
     }
 
     fn output(&mut self, _: Position, output: Output<'_>) {
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(output.data).and_then(|()| stdout.flush());
+        let written = if self.is_mute {
+            std::io::stderr().lock().write_all(output.data)
+        } else {
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(output.data).and_then(|()| stdout.flush())
+        };
         if let Err(error) = written
             && matches!(self.leave, None | Some(Leave::Operator))
         {

@@ -303,6 +303,21 @@ fn run_gdb(commands: &[&str]) -> String {
 }
 
 #[test]
+fn gdb_starts_a_live_machine_itself_and_the_guest_speaks_on_standard_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = folder.path().join("said");
+    let connect = format!(
+        "target remote | {} --bios {SYMBOLS} --memory 16M --pace max --gdb stdio 2>{}",
+        env!("CARGO_BIN_EXE_emulator"),
+        said.display()
+    );
+    let text = run_gdb(&[&connect, "break trap", "continue", "print ticks", "kill"]);
+    assert_in_order(&text, &["Breakpoint 1, ", "= 0\n", "killed"]);
+    let said = std::fs::read_to_string(&said).expect("it said something");
+    assert!(said.contains("demo"), "{said}");
+}
+
+#[test]
 fn the_program_serves_gdb_over_tcp_live_and_runs_on_between_two_of_them() {
     let mut server = Command::new(env!("CARGO_BIN_EXE_emulator"))
         .args(["--bios", SYMBOLS, "--memory", "16M", "--pace", "max", "--gdb", "127.0.0.1:0"])

@@ -332,7 +332,7 @@ impl Args {
                 .map_err(|error| CliError::Usage(error.to_string()))?;
             query::open(path, boards, tuning)?.with_go_live(config, self.opener(path, boards))
         } else {
-            let Some(started) = self.start(boards, Monitor::Debugger)? else { return Ok(0) };
+            let Some(started) = self.start(boards, self.debugger())? else { return Ok(0) };
             started.subject
         };
         let checkpoint_bytes = subject.checkpoint_bytes(self.checkpoint_memory);
@@ -343,11 +343,11 @@ impl Args {
     fn opener(&self, parent: &Path, boards: &'static [&'static dyn Board]) -> GoLive {
         let (recording, pace) = (self.recording.clone(), self.pace());
         let chosen = Chosen { clock_base_s: self.rtc_base, seed: self.seed };
-        let parent = parent.to_owned();
+        let (parent, on_stdio) = (parent.to_owned(), self.gdb == Some(Endpoint::Stdio));
         Box::new(move |machine, child| {
             let console = serial_of(machine, boards).map_err(|error| error.to_string())?;
             let parent = Reader::open(&parent).map_err(|error| error.to_string())?;
-            let (door, _) = LiveDoor::open(console, pace, chosen, Monitor::Debugger)
+            let (door, _) = LiveDoor::open(console, pace, chosen, Monitor::Debugger { on_stdio })
                 .map_err(|error| error.to_string())?;
             let mut args = recording;
             args.record = child.map(Path::to_owned);
@@ -363,6 +363,10 @@ impl Args {
             }
             None => CliError::Usage(format!("no console: {error}")),
         })
+    }
+
+    fn debugger(&self) -> Monitor<'_> {
+        Monitor::Debugger { on_stdio: self.gdb == Some(Endpoint::Stdio) }
     }
 
     fn desk(&self) -> Monitor<'_> {
