@@ -41,6 +41,10 @@ pub use report::{Accessed, Parting, Report, ValueDifference};
 
 /// Checkpoints from which a replay is tried when it is equal from power-on.
 const CHECKPOINTS_TRIED: usize = 16;
+/// On a stretch of this many steps, and on shorter ones, everything is translated.
+const LONG: u64 = 1 << 14;
+/// Executions after which code is translated on the longest stretches.
+const HOT: u64 = 3_000;
 
 /// Why a divergence cannot be narrowed.
 #[derive(Debug, thiserror::Error)]
@@ -218,10 +222,13 @@ fn part(
     seed: u64,
 ) -> Result<Option<Parting>, BisectError> {
     let (first, second, perturbed) = pair.members();
-    let tuning =
-        |engine| Tuning { engine, jit_threshold: Some(1), compilation: Compilation::AtOnce };
-    let base = base_of(path, interval.from, pair)?;
     let end = interval.to.steps.max(interval.from.steps + 1);
+    let steps = end - interval.from.steps;
+    // On a short stretch all is translated, on a long one what would be in any run: translating costs as
+    // much as thousands of executions.
+    let jit_threshold = u32::try_from((steps / LONG).clamp(1, HOT)).ok();
+    let tuning = |engine| Tuning { engine, jit_threshold, compilation: Compilation::AtOnce };
+    let base = base_of(path, interval.from, pair)?;
     let mut one = Probe::open(path, boards, tuning(first), base)?;
     // How slices were cut before may be what matters.
     if !perturbed {
@@ -229,7 +236,7 @@ fn part(
     }
     let mut two = Probe::alike(path, boards, tuning(second), &one)?;
     if perturbed {
-        two.perturb(Perturbation::new(seed, end - interval.from.steps));
+        two.perturb(Perturbation::new(seed, end - two.machine().position().steps));
     }
     narrow(&mut one, &mut two, end, pair)
 }
