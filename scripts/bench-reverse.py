@@ -131,16 +131,19 @@ def ours(forward_ns, command):
 
 
 def qemu(_, command):
-    """QEMU's reverse debugging 1.5 s into the replay of a boot."""
+    """QEMU's reverse debugging late in the replay of a boot."""
+    target = 800_000_000
     gdb = Gdb(command, "unix:path={},server=on,wait=off")
     gdb.socket.settimeout(100)
     try:
-        seek = timed(lambda: (gdb.send("qRcmd," + b"replay_seek 800000000".hex()), gdb.receive()))
-        print(f"seek to 800 M instructions: {seek[0]:.0f} ms ({seek[1][1][:40]})")
-        # It answers first and goes there then.
-        backs = [timed(lambda: gdb.ask("bs"))[0] for _ in range(5)]
-        figures("reverse-stepi", backs)
-        print(f"the stepi behind it: {timed(lambda: gdb.ask('vCont;s:p1.1'))[0]:.0f} ms")
+        # It answers first, goes there then, and tells of the stop.
+        taken, said = timed(lambda: (gdb.monitor(f"replay_seek {target}"), gdb.receive())[1])
+        print(f"seek: {taken:.0f} ms, {said}: {gdb.monitor('info replay').strip()}")
+        backs = [timed(lambda: gdb.ask("bs")) for _ in range(5)]
+        figures("reverse-stepi", [taken for taken, _ in backs])
+        print(f"    the last one said {backs[-1][1]}: {gdb.monitor('info replay').strip()}")
+        taken, said = timed(lambda: gdb.ask("vCont;s:p1.1"))
+        print(f"the stepi behind it: {taken:.0f} ms, {said}: {gdb.monitor('info replay').strip()}")
     except TimeoutError:
         print("no answer within 100 s: killed")
         gdb.process.kill()

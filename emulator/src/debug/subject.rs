@@ -191,7 +191,7 @@ pub trait Subject {
         None
     }
 
-    /// Host memory that all captured states together occupy, in bytes.
+    /// Host memory that all captured states together occupy beside one of them, in bytes.
     fn captured_bytes(&self) -> u64;
 
     /// Positions of the states that the recording itself holds, ascending. A sequence may be given

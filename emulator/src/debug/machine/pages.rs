@@ -35,12 +35,14 @@ type Slot = Option<Rc<StoredPage>>;
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     branches: Vec<Rc<Vec<Slot>>>,
+    /// Pages that are not zero.
+    stored: u64,
 }
 
 impl Content {
     fn zeros(pages: usize) -> Self {
         let empty = Rc::new(vec![None; BRANCH]);
-        Self { branches: vec![empty; pages.div_ceil(BRANCH)] }
+        Self { branches: vec![empty; pages.div_ceil(BRANCH)], stored: 0 }
     }
 
     /// Pages that the two do not share.
@@ -69,7 +71,9 @@ impl Content {
     }
 
     fn set(&mut self, page: usize, slot: Slot) {
-        Rc::make_mut(&mut self.branches[page / BRANCH])[page % BRANCH] = slot;
+        self.stored += u64::from(slot.is_some());
+        let place = &mut Rc::make_mut(&mut self.branches[page / BRANCH])[page % BRANCH];
+        self.stored -= u64::from(std::mem::replace(place, slot).is_some());
     }
 }
 
@@ -91,9 +95,11 @@ struct Hashed {
 }
 
 impl Pages {
-    /// Bytes in pages that some content holds.
+    /// Bytes in pages that some content holds, but for those that make up the present one: without a
+    /// whole copy of RAM there is no going back at all.
     pub(super) fn bytes(&self) -> u64 {
-        self.total.get()
+        let whole = self.base.as_ref().map_or(0, |base| base.stored) * PAGE_LEN as u64;
+        self.total.get().saturating_sub(whole)
     }
 
     /// What `memory` holds. Begins an epoch of it.
@@ -189,11 +195,11 @@ mod tests {
         fill(&memory, 0, 1);
         fill(&memory, 599, 2);
         let first = (sum(&memory), pages.capture(&memory));
-        assert_eq!(pages.bytes(), 2 * PAGE_BYTES);
+        assert_eq!(pages.bytes(), 0, "one whole copy is not counted");
         fill(&memory, 0, 3);
         fill(&memory, 300, 4);
         let second = (sum(&memory), pages.capture(&memory));
-        assert_eq!(pages.bytes(), 4 * PAGE_BYTES, "page 599 is shared");
+        assert_eq!(pages.bytes(), PAGE_BYTES, "page 599 is shared, page 0 was another");
         memory.clear();
         let third = (sum(&memory), pages.capture(&memory));
         assert_eq!(pages.bytes(), 4 * PAGE_BYTES, "zeros take no room");
