@@ -11,10 +11,11 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The releases that a changelog has, newest first: its headings that are a version alone.
+/// The releases that a changelog has, newest first: its headings that begin with a version.
 fn releases(changelog: &str) -> Vec<&str> {
     let headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
-    headings.filter(|heading| heading.starts_with(|c: char| c.is_ascii_digit())).collect()
+    let words = headings.filter_map(|heading| heading.split(' ').next());
+    words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit())).collect()
 }
 
 /// What of a release's lock `today` no longer says.
@@ -63,7 +64,7 @@ fn an_edited_lock_is_found_against_that_of_a_release() {
         assert_ne!(broken(&lock, &edited), [""; 0], "{edited}");
     }
     assert_eq!(
-        releases("# Changelog\n## Unreleased (0.3.0)\n## 0.2.0\n- a\n## 0.1.0\n"),
+        releases("# Changelog\n## Unreleased (0.3.0)\n## 0.2.0 (2027-01-01)\n- a\n## 0.1.0\n"),
         ["0.2.0", "0.1.0"]
     );
 }
