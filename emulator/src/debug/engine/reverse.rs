@@ -19,6 +19,9 @@ use super::Engine;
 /// Hits in one stretch after which the rest of it is halved.
 const DENSE: u32 = 256;
 
+/// Steps behind the origin that are looked at before anybody is asked for help.
+const NEAR: u64 = 1 << 24;
+
 /// A rest shorter than this, in steps, is not halved.
 const SHORT: u64 = 1024;
 
@@ -137,11 +140,17 @@ impl Engine {
         origin: Position,
         capture: CaptureId,
     ) -> Result<Search, DebugError> {
-        if let Some(search) = self.search_widely(origin, capture)? {
-            return Ok(search);
-        }
         let mut upper = origin;
+        let mut is_near = true;
         while let Some(boundary) = self.boundary_before(upper) {
+            // Near the origin captured states cut the way short; behind them others help.
+            let is_captured = self.checkpoints.before(upper).is_some_and(|(at, _)| at == boundary);
+            if is_near && !(is_captured && origin.steps - upper.steps < NEAR) {
+                is_near = false;
+                if let Some(search) = self.search_widely(upper, capture)? {
+                    return Ok(search);
+                }
+            }
             if self.has_no_hit(boundary, upper)? {
                 // The events at the boundary itself belong to what lies before.
                 let behind = Position { sequence: u64::MAX, ..boundary };
