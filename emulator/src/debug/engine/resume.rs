@@ -51,6 +51,9 @@ impl Engine {
     }
 
     fn carry_out(&mut self, motion: Motion) -> Result<Stop, DebugError> {
+        // Whoever went elsewhere and comes back wants to be told again.
+        let here = self.position();
+        self.reported = self.reported.filter(|(at, _)| *at == here);
         if let Motion::Step { hart }
         | Motion::StepRange { hart, .. }
         | Motion::ReverseStep { hart } = motion

@@ -108,7 +108,7 @@ fn walk(seed: u64, harts: usize, motions: u32) {
     // Room for two dozen captured states, so that thinning takes part.
     let mut engine = Engine::new(Box::new(toy), 24 * 0x3000);
     let mut points = Points::default();
-    let mut reported = None;
+    let mut reported: Option<(usize, usize)> = None;
     for number in 0..motions {
         if random.below(4) == 0 {
             points = random_points(&mut random);
@@ -116,6 +116,8 @@ fn walk(seed: u64, harts: usize, motions: u32) {
         }
         let index = oracle.index_of(engine.position());
         let motion = random_motion(&mut random, harts as u64, &oracle);
+        // Whoever went elsewhere and comes back is told again.
+        reported = reported.filter(|(at, _)| *at == index);
         let (expected, answer) = oracle.answer(index, &motion, &points, reported);
         let stop = engine.resume(motion.clone()).expect("the toy does not fail");
         let found = engine.position();
