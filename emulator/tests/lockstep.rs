@@ -169,7 +169,9 @@ fn code_translated_for_one_rounding_mode_or_fs_runs_in_no_other() {
         }
         let traps = pair.interpreted().state.x[29];
         assert!(traps > 100, "{traps} traps");
-        assert!(pair.translated_steps() > 1000, "{}", pair.stats());
+        // In the background it is ready when the host has had time for it, which may be never.
+        let translated = pair.translated_steps();
+        assert!(translated > 1000 || compilation == Compilation::Background, "{}", pair.stats());
     }
 }
 
