@@ -5,12 +5,19 @@
 //! emulator of this build in the path. `...` alone in a line stands for any lines, `[..]` for
 //! anything inside a line, and `? N` in front of the output for the exit code N; without it a command
 //! must succeed. `BOOK_UPDATE=1` writes what was printed into the files.
+//!
+//! What stands in blocks of other kinds is held to the truth elsewhere, and [`KINDS`] says where.
+
+#[path = "book/pattern.rs"]
+mod pattern;
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use pattern::matches;
 
 /// One command of a block, with what follows it.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,33 +63,6 @@ fn examples(text: &str) -> Vec<Example> {
         }
     }
     found
-}
-
-/// Whether `line` is what `pattern` says, where `[..]` stands for anything.
-fn line_matches(pattern: &str, line: &str) -> bool {
-    let mut parts = pattern.split("[..]");
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = line.strip_prefix(first) else { return false };
-    let parts: Vec<_> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
-}
-
-/// Whether `lines` are what `patterns` say, where a line `...` stands for any lines.
-fn matches(patterns: &[String], lines: &[&str]) -> bool {
-    match patterns.split_first() {
-        None => lines.is_empty(),
-        Some((first, rest)) if first == "..." => {
-            (0..=lines.len()).any(|skip| matches(rest, &lines[skip..]))
-        }
-        Some((first, rest)) => lines
-            .split_first()
-            .is_some_and(|(line, more)| line_matches(first, line) && matches(rest, more)),
-    }
 }
 
 /// What each of `examples` printed, and its exit code.
@@ -174,65 +154,178 @@ files! {
     command_line: "docs/src/command-line.md",
     pictures: "docs/src/pictures.md",
     test_programs: "docs/src/test-programs.md",
+    console: "docs/src/console.md",
+    debugging: "docs/src/debugging.md",
 }
 
-/// Shell examples that no test can run here: they build or test everything.
-const UNTESTED: &[&str] = &["scripts/", "cargo "];
+/// Shell examples that no test runs, and why. That what they name is there is tested.
+const UNTESTED: &[(&str, &str)] = &[
+    ("scripts/test", "it runs this test"),
+    ("scripts/demo", "it builds the program; `scripts/test` runs it behind the tests"),
+    ("scripts/fetch-guests &&", "`tests/system/readme.rs` runs what stands behind the `&&`"),
+    ("cargo ", "it builds and runs tests: those that it names run in their short form"),
+    ("rm ", "it writes the goldens of a release"),
+];
 
-/// A command without the variables that are set in front of it.
-fn without_variables(line: &str) -> &str {
-    let mut rest = line;
-    while let Some((word, more)) = rest.split_once(' ')
-        && word.contains('=')
-    {
-        rest = more.trim_start();
-    }
-    rest
-}
+/// Kinds of blocks, and what shows that they are right.
+const KINDS: &[(&str, &str)] = &[
+    ("console", "this test"),
+    ("monitor", "tests/console/transcript.rs"),
+    ("rust", "they are documentation tests of `machines`"),
+    ("sh", "`UNTESTED`"),
+    ("c", "`QUOTED`"),
+    ("text", "`QUOTED`"),
+];
 
-#[test]
-fn every_shell_example_stands_in_a_block_that_is_run() {
+/// Chapters that quote something in blocks marked `text` or `c`, and where it stands or comes from.
+const QUOTED: &[(&str, &str)] = &[
+    ("docs/src/testing.md", "tests/isa/lines/m.txt"),
+    ("docs/src/reverse-debugging.md", "machines/guests/demo/main.c"),
+    // The compiler's message is compared with the chapter's by the test of a crate outside.
+    ("docs/src/writing-a-device-state.md", "vmstate/tests/outside.rs"),
+];
+
+/// The README and the chapters with their names.
+fn chapters() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chapters = fs::read_dir(root.join("docs/src")).expect("the book is there");
     let mut paths: Vec<PathBuf> = chapters.map(|entry| entry.expect("readable").path()).collect();
     paths.push(root.join("README.md"));
-    for path in paths {
+    let named = paths.into_iter().map(|path| {
         let text = fs::read_to_string(&path).expect("chapters are text");
         let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+        (name, text)
+    });
+    named.collect()
+}
+
+/// The lines of `text` with the kind of the block that each stands in.
+fn lines_of_blocks(text: &str) -> Vec<(Option<&str>, &str)> {
+    let mut kind = None;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        match line.trim_start().strip_prefix("```") {
+            Some(mark) => kind = if kind.is_some() { None } else { Some(mark) },
+            None => found.push((kind, line)),
+        }
+    }
+    found
+}
+
+/// A command without the variables that are set in front of it, and these.
+fn split_variables(line: &str) -> (Vec<&str>, &str) {
+    let (mut rest, mut variables) = (line.trim_start(), Vec::new());
+    while let Some((word, more)) = rest.split_once(' ')
+        && let Some((name, _)) = word.split_once('=')
+    {
+        variables.push(name);
+        rest = more.trim_start();
+    }
+    (variables, rest)
+}
+
+#[test]
+fn every_shell_example_stands_in_a_block_that_is_run() {
+    let list =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("machines/src/lib.rs"));
+    let list = list.expect("the list of documentation tests is there");
+    for (name, text) in chapters() {
         let listed = FILES.contains(&name.as_str());
         assert_eq!(listed, !examples(&text).is_empty(), "{name}: list it in this file, or not");
-        let mut language = None;
-        for line in text.lines() {
-            if let Some(mark) = line.strip_prefix("```") {
-                language = if language.is_some() { None } else { Some(mark.to_owned()) };
+        for (kind, line) in lines_of_blocks(&text) {
+            let Some(kind) = kind else {
+                let indented = line.starts_with("    emulator ") || line.starts_with("    $ ");
+                assert!(
+                    !indented,
+                    "{name}: `{}` is run by no test: make it `console`",
+                    line.trim()
+                );
                 continue;
-            }
-            let shell = matches!(language.as_deref(), Some("sh" | "bash" | "shell" | ""));
-            let untested = UNTESTED.iter().any(|start| without_variables(line).starts_with(start));
-            assert!(!shell || untested, "{name}: `{line}` is run by no test: make it `console`");
-            let indented = language.is_none() && line.starts_with("    emulator ");
-            assert!(!indented, "{name}: `{}` is run by no test: make it `console`", line.trim());
+            };
+            assert!(
+                KINDS.iter().any(|known| known.0 == kind),
+                "{name}: who shows that `{kind}` is right?"
+            );
+            let held = match kind {
+                "monitor" => name == "docs/src/console.md",
+                "rust" => list.contains(&name),
+                "sh" => UNTESTED.iter().any(|known| split_variables(line).1.starts_with(known.0)),
+                "c" | "text" => QUOTED.iter().any(|known| known.0 == name),
+                _ => true,
+            };
+            assert!(held, "{name}: `{line}` is shown by no test: make it `console`");
         }
     }
 }
 
 #[test]
-fn a_pattern_matches_what_it_says_and_nothing_else() {
-    for (pattern, line, expected) in [
-        ("abc", "abc", true),
-        ("abc", "abcd", false),
-        ("a[..]c", "abbc", true),
-        ("a[..]c", "abb", false),
-        ("[..] of [..]", "3 of 4", true),
-        ("[..]x[..]x", "x", false),
-    ] {
-        assert_eq!(line_matches(pattern, line), expected, "{pattern} on {line}");
+fn what_the_book_quotes_stands_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chapters = chapters();
+    for (name, source) in QUOTED {
+        let (_, text) = chapters.iter().find(|known| known.0 == *name).expect("a chapter");
+        let source_text = fs::read_to_string(root.join(source)).expect("the source is there");
+        let quotes = lines_of_blocks(text);
+        let quotes = quotes.iter().filter(|(kind, _)| matches!(kind, Some("c" | "text")));
+        for (_, line) in quotes {
+            let compared = source_text.contains(name) || source_text.contains(line.trim());
+            assert!(compared, "{name}: `{line}` is not in {source}");
+        }
     }
-    let patterns = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    assert!(matches(&patterns("a\n...\nd"), &["a", "b", "c", "d"]));
-    assert!(!matches(&patterns("a\n...\nd"), &["a", "b", "c"]));
-    assert!(matches(&patterns("..."), &[]));
-    assert!(!matches(&[], &["a"]));
+}
+
+#[test]
+fn commands_that_no_test_runs_name_what_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = ["tests", "emulator/tests", "emulator/src", "vmstate/src", "scripts"];
+    let sources: String = sources.iter().map(|folder| text_below(&root.join(folder))).collect();
+    let mut seen = 0;
+    for (name, text) in chapters() {
+        let blocks = lines_of_blocks(&text);
+        let table = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let lines = blocks.iter().filter(|(kind, _)| *kind == Some("sh")).map(|(_, line)| *line);
+        for line in lines.chain(table) {
+            let (variables, command) = split_variables(line);
+            let mut words = command.split_whitespace();
+            let first = words.next().unwrap_or_default();
+            if first.starts_with("scripts/") {
+                assert!(root.join(first).is_file(), "{name}: there is no {first}");
+            } else if first != "cargo" {
+                continue;
+            }
+            seen += 1;
+            for variable in variables {
+                assert!(
+                    sources.contains(&format!("\"{variable}\"")),
+                    "{name}: who reads {variable}?"
+                );
+            }
+            let words: Vec<_> = command.split_whitespace().collect();
+            for pair in words.windows(2).filter(|pair| pair[0] == "--test") {
+                let file = format!("tests/{}.rs", pair[1]);
+                let found = ["", "emulator", "vmstate"]
+                    .iter()
+                    .any(|of| root.join(of).join(&file).is_file());
+                assert!(found, "{name}: there is no {file}");
+            }
+        }
+    }
+    assert!(seen > 10, "only {seen} commands");
+}
+
+/// All text of the files below `folder`.
+fn text_below(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            text += &text_below(&path);
+        } else {
+            // What is not text names no variable.
+            text += &fs::read_to_string(&path).unwrap_or_default();
+        }
+    }
+    text
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //!
 //! Every wait is for a text, with a deadline that only a program that hangs can miss.
 
+#[path = "book/pattern.rs"]
+mod pattern;
+
 mod console {
     mod keys;
     mod monitor;
@@ -9,4 +12,5 @@ mod console {
     mod restore;
     mod socket;
     pub(crate) mod terminal;
+    mod transcript;
 }

@@ -6,6 +6,7 @@ mod record_replay {
     mod binary;
     mod demo;
     mod faults;
+    mod format;
     mod goldens;
     mod mutants;
     mod typist;

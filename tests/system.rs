@@ -14,6 +14,7 @@ mod system {
     mod files;
     mod guests;
     mod linux;
+    mod readme;
     mod reboot;
     mod recorded;
     mod slices;

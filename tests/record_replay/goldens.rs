@@ -21,7 +21,7 @@ use machines::BOARDS;
 use super::binary::{run, text};
 
 /// What is typed to the demo guest: a look at the clock and at memory, a mistake.
-const KEYS: &str = "help\ruptime\rdate\rpeek 80000000\rnonsense\rdate\rpoweroff 7\r";
+pub(super) const KEYS: &str = "help\ruptime\rdate\rpeek 80000000\rnonsense\rdate\rpoweroff 7\r";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")

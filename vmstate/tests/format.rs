@@ -1,4 +1,4 @@
-//! `docs/src/snapshot-format.md` is right: this decodes a committed snapshot by the chapter alone.
+//! `docs/src/snapshot-format.md` is right: this decodes committed snapshots by the chapter alone.
 //!
 //! Nothing of the library's reading code is used. `BLESS=1` writes the file anew, which is only right
 //! for a container version that has not been released.
@@ -9,6 +9,10 @@ use std::path::PathBuf;
 
 #[path = "fixtures/opaque.rs"]
 mod opaque;
+
+mod format {
+    mod values;
+}
 
 /// The fields of the chapter, read one after the other.
 struct Fields<'a>(&'a [u8]);
