@@ -84,6 +84,14 @@ fn state_of_devices_that_this_build_lacks_is_dumped_compared_and_described() {
     for line in ["Foreign@4", "status: flags(u8, READY = 0, ERROR = 7)", "since 3, default 5"] {
         assert!(text.contains(line), "`{line}` is not in:\n{text}");
     }
+    let (_, text, _) = emulator(&["schema", "show", "Foreign", "--file", a, "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!((&value[0]["type"], &value[0]["version"]), (&"Foreign".into(), &4.into()));
+    let divisor = serde_json::json!({
+        "name": "divisor", "kind": "u32", "presence": "always", "since": 3, "aliases": [],
+        "default": "05",
+    });
+    assert_eq!(value[0]["fields"][0], divisor);
     let (code, text, error) = emulator(&["schema", "show", "Nobody", "--file", a]);
     assert_eq!((code, text.as_str()), (2, ""));
     assert!(error.contains("no type `Nobody`; there are: Foreign@4"), "{error}");

@@ -13,6 +13,7 @@ mod diff;
 mod dump;
 mod gdb;
 mod info;
+mod kind;
 mod live;
 mod machines;
 mod manual;
@@ -85,8 +86,8 @@ macro_rules! verbs {
 verbs![
     bisect,
     check,
-    convert,
     completions,
+    convert,
     diff,
     dump,
     info,

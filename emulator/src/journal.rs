@@ -111,7 +111,7 @@ pub enum Damage {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The host failed.
-    #[error("{file}: {source}")]
+    #[error("`{file}`: {source}")]
     Io {
         /// The file.
         file: String,
@@ -119,10 +119,10 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// The file does not begin as a recording does.
-    #[error("{0}: not a recording (it does not begin with the recording's magic bytes)")]
+    #[error("`{0}`: not a recording (it does not begin with the recording's magic bytes)")]
     NotARecording(String),
     /// The framing is newer than this build.
-    #[error("{file}: recording format {found}; this build reads up to {VERSION}")]
+    #[error("`{file}`: recording format {found}; this build reads up to {VERSION}")]
     Version {
         /// The file.
         file: String,
@@ -130,7 +130,7 @@ pub enum JournalError {
         found: u32,
     },
     /// The description's frame cannot be read, so there is nothing to replay.
-    #[error("{file}: the machine description is damaged: {damage}")]
+    #[error("`{file}`: the machine description is damaged: {damage}")]
     DescriptionDamaged {
         /// The file.
         file: String,

@@ -167,10 +167,8 @@ fn a_trace_tells_each_instruction_and_the_registers_that_it_changed() {
     assert_eq!(steps[1]["position"]["steps"], json!(recorded.start + 3));
     assert_eq!(steps[1]["pc"], json!("0x8000000c"));
     // Where there is nothing between the two, there is nothing to tell.
-    for range in [["--from", "5", "--to", "5"], ["--from", "7", "--to", "5"]] {
-        let words: Vec<_> = std::iter::once("trace").chain(range).collect();
-        assert_eq!(query(file, &words), (0, String::new(), String::new()), "{range:?}");
-    }
+    let nothing = query(file, &["trace", "--from", "5", "--to", "5"]);
+    assert_eq!(nothing, (0, String::new(), String::new()));
 }
 
 #[test]
@@ -178,6 +176,7 @@ fn what_cannot_be_answered_is_refused_by_name() {
     let Recorded { folder, file, .. } = recorded();
     for (words, complaint) in [
         (&["last-write", "0xzz"][..], "0xzz"),
+        (&["trace", "--from", "7", "--to", "5"], "--from 7 lies behind --to 5"),
         (&["last-write", "no_register + 1"], "no_register"),
         (&["last-write", "0x10", "--physical"], "0x10"),
         (&["last-exec", "0x1000", "--at", "soon"], "soon"),

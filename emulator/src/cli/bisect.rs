@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    kind::expect_recording,
     output::{Answer, CliError, Output},
     progress::shown,
 };
@@ -41,6 +42,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
+    expect_recording(&args.file)?;
     let report = shown("bisect", || bisect(&args.file, boards, args.engine, args.seed))?;
     if args.json {
         let text = serde_json::to_string(&report).map_err(|error| CliError::File {

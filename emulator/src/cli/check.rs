@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::info::is_recording;
+use super::kind::expect_snapshot;
 use super::output::{Answer, CliError, Output};
 use crate::machine::board::{self, Board, BoardVersion, Built, Config};
 use crate::snapshot::{Chain, SnapshotError, config_of, machine_name, refusals};
@@ -42,10 +42,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
-    if is_recording(&args.file)? {
-        let why = "it is a recording; `emulator verify` tells whether it replays";
-        return Err(CliError::File { path: args.file.display().to_string(), why: why.to_owned() });
-    }
+    expect_snapshot(&args.file)?;
     let mut reasons = Vec::new();
     // What can be said without the parents, or of a container of the future, is said all the same.
     let chain = match Chain::open(&args.file) {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::kind::open_snapshot;
 use super::output::{Answer, CliError, Output};
 use super::progress::shown;
 use crate::machine::board::{self, Board, Config};
-use crate::snapshot::{self, CPU, Chain, SaveOptions};
+use crate::snapshot::{self, CPU, SaveOptions};
 
 /// Rewrite a snapshot for another version of its machine, older or newer.
 ///
@@ -35,7 +36,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
-    let chain = Chain::open(&args.file)?;
+    let chain = open_snapshot(&args.file)?;
     let found = snapshot::machine_name(&chain);
     let (board, version) = board::find(boards, &found).map_err(CliError::Usage)?;
     let (other, wanted) = board::find(boards, &args.machine).map_err(CliError::Usage)?;

@@ -6,10 +6,11 @@ use vmstate::container::PAGE_LEN;
 use vmstate::diff::{Change, Difference, diff};
 use vmstate::json::string;
 
+use super::kind::open_snapshot;
 use super::output::{Answer, CliError, Output};
 use super::progress::shown;
 use crate::machine::board::Board;
-use crate::snapshot::{Chain, ram_base, ram_differences};
+use crate::snapshot::{ram_base, ram_differences};
 
 /// Show in what two snapshots differ: fields by path, flags by name, RAM by ranges of pages.
 ///
@@ -34,7 +35,7 @@ pub(super) fn run(
     _boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
-    let (first, second) = (Chain::open(&args.first)?, Chain::open(&args.second)?);
+    let (first, second) = (open_snapshot(&args.first)?, open_snapshot(&args.second)?);
     let mut found = diff(first.newest(), second.newest())
         .map_err(|error| CliError::container(&args.first, error))?;
     for section in shown("compare RAM", || ram_differences(&first, &second))? {

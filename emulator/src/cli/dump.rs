@@ -8,7 +8,8 @@ use vmstate::dump::{DumpError, dump_instance, dump_value, hex_rows};
 use vmstate::inspect::{Selection, Tree, select};
 use vmstate::json::{json_instance, json_value};
 
-use super::info::{header_json, header_text, is_recording};
+use super::info::{header_json, header_text};
+use super::kind::is_recording;
 use super::output::{Answer, CliError, Output};
 use crate::journal::Reader;
 use crate::machine::board::Board;
@@ -18,8 +19,8 @@ use crate::timeline::listing::lines;
 /// Show the state in a snapshot, by the description that the snapshot itself carries, or the events of
 /// a recording.
 ///
-/// Without a path: everything. A path selects an instance (`uart0`), a group of them (`soc`), a field
-/// (`uart0.lcr`) or an element (`uart0.fifo[3]`). Works on snapshots of builds whose devices this
+/// Without a path: everything. A path selects an instance (`soc/uart0`), a group of them (`soc`), a field
+/// (`soc/uart0.lcr`) or an element (`hart0.state.x[2]`). Works on snapshots of builds whose devices this
 /// one lacks.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -103,18 +104,17 @@ pub(super) fn run(
 /// Shows the records of a recording.
 fn recording(args: &Args, out: &mut Output) -> Result<Answer, CliError> {
     if args.path.is_some() || args.ram.is_some() {
-        let why = "a recording holds events, not state: it takes neither PATH nor --ram";
+        let why = "a recording holds events, not state: `emulator query FILE device PATH` asks it";
         return Err(CliError::Usage(why.to_owned()));
     }
-    let failed = |error: &dyn std::error::Error| CliError::File {
-        path: args.file.display().to_string(),
-        why: error.to_string(),
-    };
-    let reader = Reader::open(&args.file).map_err(|error| failed(&error))?;
-    for line in lines(&reader).map_err(|error| failed(&error))? {
-        let line = line.map_err(|error| failed(&error))?;
+    let reader = Reader::open(&args.file)?;
+    for line in lines(&reader)? {
+        let line = line?;
         if args.json {
-            let text = serde_json::to_string(&line).map_err(|error| failed(&error))?;
+            let text = serde_json::to_string(&line).map_err(|error| CliError::File {
+                path: args.file.display().to_string(),
+                why: error.to_string(),
+            })?;
             out.line(format_args!("{text}"));
         } else {
             out.line(format_args!("{line}"));

@@ -1,17 +1,16 @@
 //! `emulator info`
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use vmstate::container::PAGE_LEN;
 use vmstate::json::string;
 
+use super::kind::is_recording;
 use super::output::{Answer, CliError, Output};
 use crate::journal;
 use crate::machine::board::Board;
-use crate::snapshot::{Chain, PieceSource, SnapshotError, ram_base};
+use crate::snapshot::{Chain, PieceSource, ram_base};
 use crate::timeline::listing::Summary;
 
 /// Say what a snapshot or a recording is: who wrote it, of which machine, at which point.
@@ -69,28 +68,14 @@ pub(super) fn run(
     Ok(Answer::Yes)
 }
 
-/// Whether a file begins as recordings do; if not, it begins as snapshots do.
-///
-/// # Errors
-/// A file that is neither.
-pub(super) fn is_recording(path: &Path) -> Result<bool, CliError> {
-    let mut magic = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(8).read_to_end(&mut magic))
-        .map_err(|source| SnapshotError::Io { path: path.to_owned(), source })?;
-    if magic != journal::MAGIC && magic != vmstate::container::MAGIC {
-        let why = "this is neither a snapshot nor a recording: it begins as none of them does";
-        return Err(CliError::File { path: path.display().to_string(), why: why.to_owned() });
-    }
-    Ok(magic == journal::MAGIC)
-}
-
 fn recording(path: &Path, json: bool, out: &mut Output) -> Result<(), CliError> {
-    let failed = |why: String| CliError::File { path: path.display().to_string(), why };
-    let reader = journal::Reader::open(path).map_err(|error| failed(error.to_string()))?;
+    let reader = journal::Reader::open(path)?;
     let summary = Summary::of(&reader);
     if json {
-        let text = serde_json::to_string(&summary).map_err(|error| failed(error.to_string()))?;
+        let text = serde_json::to_string(&summary).map_err(|error| CliError::File {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })?;
         out.line(format_args!("{text}"));
     } else {
         out.line(format_args!("{summary}"));

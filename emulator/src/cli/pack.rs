@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kind::expect_recording;
 use super::output::{Answer, CliError, Output};
 use crate::{
     journal::{FrameKind, Reader, Writer},
@@ -29,6 +30,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
+    expect_recording(&args.file)?;
     let mut recording = Reader::open(&args.file)?;
     if recording.packed_images()?.is_some() {
         return Err(CliError::Usage(format!("`{}` is packed already", args.file.display())));

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{Answer, CliError, Output, progress::shown};
+use super::{Answer, CliError, Output, kind::expect_recording, progress::shown};
 use crate::{
     clock::Position,
     debug::{
@@ -43,7 +43,7 @@ enum Question {
         /// Length in bytes.
         #[arg(default_value = "8")]
         length: String,
-        /// Where to look back from.
+        /// Where to look back from: an instruction count, 12.5s, 45%, event:12, mark:NAME or end.
         #[arg(long, value_name = "POSITION", default_value = "end")]
         at: String,
         /// The address is physical.
@@ -54,7 +54,7 @@ enum Question {
     LastExec {
         /// Virtual address: a number or an expression over registers.
         addr: String,
-        /// Where to look back from.
+        /// Where to look back from: an instruction count, 12.5s, 45%, event:12, mark:NAME or end.
         #[arg(long, value_name = "POSITION", default_value = "end")]
         at: String,
     },
@@ -62,13 +62,13 @@ enum Question {
     Device {
         /// Instance path, such as `soc/uart0`.
         path: Option<String>,
-        /// When.
+        /// When: an instruction count, 12.5s, 45%, event:12, mark:NAME or end.
         #[arg(long, value_name = "POSITION", default_value = "end")]
         at: String,
     },
     /// What ran, an instruction a line, with the registers that it changed.
     Trace {
-        /// First position.
+        /// First position: an instruction count, 12.5s, 45%, event:12 or mark:NAME.
         #[arg(long, value_name = "POSITION", default_value = "0")]
         from: String,
         /// Position to stop at.
@@ -82,6 +82,7 @@ pub(super) fn run(
     boards: &'static [&'static dyn Board],
     output: &mut Output,
 ) -> Result<Answer, CliError> {
+    expect_recording(&args.file)?;
     let subject = open(&args.file, boards, Tuning::default())?;
     let bytes = subject.checkpoint_bytes(args.checkpoint_memory);
     let mut session = Session::new(Engine::new(Box::new(subject), bytes));
@@ -112,6 +113,10 @@ pub(super) fn run(
         Question::Trace { from, to } => {
             let from = session.engine.find_position(from).map_err(failed)?;
             let to = session.engine.find_position(to).map_err(failed)?;
+            if from > to {
+                let why = format!("--from {} lies behind --to {}", Show(from), Show(to));
+                return Err(CliError::Usage(why));
+            }
             let mut line = |traced: &Traced| {
                 if args.json {
                     output.line(format_args!("{}", traced_json(traced)));

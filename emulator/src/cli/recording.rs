@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
-use super::output::CliError;
+use super::{kind::expect_recording, output::CliError};
 use crate::{
     clock::Position,
     console::LiveDoor,
@@ -142,6 +142,7 @@ pub(super) fn replay(
     boards: &[&dyn Board],
     tuning: Tuning,
 ) -> Result<Replayed, CliError> {
+    expect_recording(path)?;
     let Opened { recording, mut machine, mut session } =
         Opened::at_power_on(path, boards, tuning, Console)?;
     if let Some(until) = &args.until {

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     CliError, gdb,
+    kind::expect_recording,
     live::{self, MonitorSocket},
     query,
     recording::{self, Replayed},
@@ -43,7 +44,7 @@ Exit codes of a run:
   128+N    signal N ended the run
 Exit codes of the commands:
   0        done, or yes
-  1        no: files differ, a file would not load
+  1        no: files differ, a file would not load, a replay left its recording, nothing was found
   2        wrong usage, or a file that cannot be used";
 
 /// Options of a run.
@@ -328,6 +329,7 @@ impl Args {
                 jit_threshold: self.jit_threshold,
                 ..Tuning::default()
             };
+            expect_recording(path)?;
             let config = config_of(&mut Reader::open(path)?)
                 .map_err(|error| CliError::Usage(error.to_string()))?;
             query::open(path, boards, tuning)?.with_go_live(config, self.opener(path, boards))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CliError, progress::shown};
+use super::{CliError, kind::open_snapshot, progress::shown};
 use crate::machine::{Machine, board::Config};
 use crate::snapshot::{self, Chain, LoadOptions, SaveOptions};
 
@@ -34,7 +34,7 @@ pub(super) struct Args {
 impl Args {
     /// The snapshot to continue from, with its parents.
     pub(super) fn open(&self) -> Result<Option<Chain>, CliError> {
-        Ok(self.load.as_ref().map(Chain::open).transpose()?)
+        self.load.as_ref().map(open_snapshot).transpose()
     }
 
     /// Loads it into a machine that has been switched on.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use vmstate::TypeEntry;
 use vmstate::inspect::describe;
 use vmstate::lock::{self, Finding, FreezeError, Grade};
-use vmstate::schema::SchemaTable;
 use vmstate::schema::encode::collect;
+use vmstate::schema::{Field, Presence, Schema, SchemaTable, Shape};
 
+use super::kind::expect_snapshot;
 use super::output::{Answer, CliError, Output};
 use crate::machine::board::Board;
 use crate::snapshot::Chain;
@@ -33,6 +34,9 @@ enum Work {
         /// As this snapshot describes it, rather than this build.
         #[arg(long)]
         file: Option<PathBuf>,
+        /// As JSON, for scripts: an array, of objects when a type is given, else of names.
+        #[arg(long)]
+        json: bool,
     },
     /// Compare two lock files: what the newer one breaks, worst first. Exit code 1 if it breaks
     /// anything.
@@ -64,7 +68,9 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<Answer, CliError> {
     match &args.work {
-        Work::Show { type_name, file } => show(type_name.as_deref(), file.as_deref(), out),
+        Work::Show { type_name, file, json } => {
+            show(type_name.as_deref(), file.as_deref(), *json, out)
+        }
         Work::Check { old, new, json } => check(old, new, *json, out),
         Work::Freeze { workspace } => freeze(workspace, out),
     }
@@ -73,32 +79,74 @@ pub(super) fn run(
 fn show(
     type_name: Option<&str>,
     file: Option<&Path>,
+    json: bool,
     out: &mut Output,
 ) -> Result<Answer, CliError> {
     let table = match file {
         None => known(),
         Some(file) => {
+            expect_snapshot(file)?;
             let chain = Chain::open_alone(file)?;
             chain.newest().schema_table().map_err(|error| CliError::container(file, error))?
         }
     };
     let names: Vec<_> = table.iter().map(|schema| schema.type_ref().to_string()).collect();
     let Some(type_name) = type_name else {
-        names.iter().for_each(|name| out.line(format_args!("{name}")));
+        if json {
+            out.line(format_args!("{}", serde_json::Value::from(names)));
+        } else {
+            names.iter().for_each(|name| out.line(format_args!("{name}")));
+        }
         return Ok(Answer::Yes);
     };
-    let mut found = false;
-    for schema in table.iter() {
-        if schema.type_name == *type_name || schema.type_ref().to_string() == *type_name {
-            found = true;
-            // Errors of the output are kept in it.
-            describe(out, schema, &table).unwrap_or_default();
+    let is_meant = |schema: &&Schema| {
+        schema.type_name == *type_name || schema.type_ref().to_string() == *type_name
+    };
+    let found: Vec<_> = table.iter().filter(is_meant).collect();
+    if found.is_empty() {
+        let why = format!("no type `{type_name}`; there are: {}", names.join(", "));
+        return Err(CliError::Usage(why));
+    }
+    if json {
+        let objects: Vec<_> = found.into_iter().map(schema_json).collect();
+        out.line(format_args!("{}", serde_json::Value::from(objects)));
+    } else {
+        // Errors of the output are kept in it.
+        found.iter().for_each(|schema| describe(out, schema, &table).unwrap_or_default());
+    }
+    Ok(Answer::Yes)
+}
+
+fn schema_json(schema: &Schema) -> serde_json::Value {
+    let mut object = serde_json::json!({
+        "type": schema.type_name, "version": schema.version, "semantic": schema.semantic,
+        "version_min": schema.version_min, "hash": schema.hash.to_string(),
+    });
+    match &schema.shape {
+        Shape::Struct(fields) => object["fields"] = fields.iter().map(field_json).collect(),
+        Shape::Enum(variants) => {
+            let variants = variants.iter().map(|variant| {
+                let fields: Vec<_> = variant.fields.iter().map(field_json).collect();
+                serde_json::json!({"id": variant.id, "name": variant.name, "fields": fields})
+            });
+            object["variants"] = variants.collect();
         }
     }
-    if found {
-        return Ok(Answer::Yes);
-    }
-    Err(CliError::Usage(format!("no type `{type_name}`; there are: {}", names.join(", "))))
+    object
+}
+
+/// A field; its kind as the lock writes it, its default in hexadecimal.
+fn field_json(field: &Field) -> serde_json::Value {
+    let presence = match field.presence {
+        Presence::Always => "always",
+        Presence::When => "when",
+        Presence::Subsection => "subsection",
+    };
+    let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    serde_json::json!({
+        "name": field.name, "kind": field.kind.to_string(), "presence": presence,
+        "since": field.since, "aliases": field.aliases, "default": field.default.as_ref().map(hex),
+    })
 }
 
 /// The schemas of this build, in every version that it loads.

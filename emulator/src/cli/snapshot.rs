@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kind::open_snapshot;
 use super::output::{Answer, CliError, Output};
 use super::progress::shown;
 use crate::machine::board::Board;
@@ -48,11 +49,11 @@ pub(super) fn run(
 ) -> Result<Answer, CliError> {
     match &args.work {
         Work::Flatten { file, output, compress } => {
-            let chain = Chain::open(file)?;
+            let chain = open_snapshot(file)?;
             shown("flatten", || flatten(&chain, output, *compress))?;
             Ok(Answer::Yes)
         }
-        Work::Verify { file, json } => verify(&Chain::open(file)?, *json, out),
+        Work::Verify { file, json } => verify(&open_snapshot(file)?, *json, out),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fs::File, io::BufWriter, path::PathBuf};
 
 use super::{
+    kind::expect_recording,
     output::{Answer, CliError, Output},
     progress::shown,
 };
@@ -27,7 +28,7 @@ pub(super) struct Args {
     /// Write a trace for the Perfetto viewer instead of a page.
     #[arg(long)]
     perfetto: bool,
-    /// Begin at this position.
+    /// Begin at this position: an instruction count, 12.5s, 45%, event:12 or mark:NAME.
     #[arg(long, value_name = "POSITION")]
     from: Option<PositionSpec>,
     /// End at this position.
@@ -50,6 +51,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
+    expect_recording(&args.file)?;
     let options = sampler::Options {
         samples: args.samples,
         from: args.from.clone(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    kind::expect_recording,
     output::{Answer, CliError, Output},
     progress::shown,
 };
@@ -45,6 +46,7 @@ pub(super) fn run(
     boards: &[&dyn Board],
     out: &mut Output,
 ) -> Result<Answer, CliError> {
+    expect_recording(&args.file)?;
     let tuning = Tuning { engine: args.engine, ..Tuning::default() };
     let jobs = args.jobs as usize;
     let (replays, verified) = shown("replay", || {

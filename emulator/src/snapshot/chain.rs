@@ -43,6 +43,9 @@ impl Layer {
     fn open(path: &Path) -> Result<Self, SnapshotError> {
         let io = |source| SnapshotError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.is_dir() {
+            return Err(io(std::io::ErrorKind::IsADirectory.into()));
+        }
         let reader = file.try_clone().map_err(io)?;
         let snapshot = Snapshot::from_seekable(reader).map_err(container_error(path))?;
         Ok(Self { path: path.to_owned(), file, snapshot })
@@ -151,7 +154,9 @@ impl Chain {
                 });
             }
             let folder = layer.path.parent().unwrap_or(Path::new(""));
-            let opened = Layer::open(&folder.join(&parent.name))?;
+            let opened = Layer::open(&folder.join(&parent.name)).map_err(|source| {
+                SnapshotError::Parent { child: layer.path.clone(), source: Box::new(source) }
+            })?;
             opened.snapshot.header().check_loadable().map_err(container_error(&opened.path))?;
             let found = opened.snapshot.fingerprint().map_err(container_error(&opened.path))?;
             if found != parent.fingerprint {

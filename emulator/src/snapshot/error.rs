@@ -29,6 +29,14 @@ pub enum SnapshotError {
     /// A snapshot could not be put in place.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
+    /// The parent of an incremental snapshot cannot be opened.
+    #[error("`{}` rests on another snapshot: {source}", child.display())]
+    Parent {
+        /// The incremental snapshot.
+        child: PathBuf,
+        /// What is wrong with its parent.
+        source: Box<SnapshotError>,
+    },
     /// The parent of an incremental snapshot is not the file it was.
     #[error(
         "`{}` rests on `{}`, which is not the snapshot it was: its fingerprint is {found}, \
@@ -73,7 +81,11 @@ pub enum SnapshotError {
         source: InstanceErrors,
     },
     /// A snapshot is of another machine.
-    #[error("`{}` is of the machine {found}, not {machine}", path.display())]
+    #[error(
+        "`{}` is of the machine {found}, not {machine}; `emulator convert` rewrites it for another \
+         version of its machine",
+        path.display()
+    )]
     Machine {
         /// The file.
         path: PathBuf,
