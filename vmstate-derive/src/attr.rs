@@ -10,14 +10,7 @@ use crate::ast::{
     Body, Convert, ConvertBy, DefaultValue, Field, Input, Number, Presence, Role, Variant,
 };
 use crate::errors::Errors;
-
-const TYPE_WORDS: &str = "`version`, `min_version`, `name`, `semantic(revision, since)`, \
-    `removed(field: Type, since, until, default)`, `pre_save`, `post_load`, `wired`, `lock`, `crate`";
-const FIELD_WORDS: &str = "`since`, `default`, `when`, `subsection(needed)`, `alias(\"old\", until)`, \
-    `convert(from, until, up, down)`, `equal`, `validate`, `flags(NAME = bit)`, \
-    `former_flags(until, NAME = bit)`, `max_len`, \
-    `skip(\"why\")`, `cache(rebuild)`";
-const VARIANT_WORDS: &str = "`id`, `name`, `since`, `default`";
+use crate::mistake::Mistake;
 
 /// Reads a type. What is malformed is reported and left at its default.
 pub(crate) fn parse(input: &syn::DeriveInput, errors: &mut Errors) -> Input {
@@ -43,12 +36,12 @@ pub(crate) fn parse(input: &syn::DeriveInput, errors: &mut Errors) -> Input {
         type_word(&mut parsed, meta)
     });
     if parsed.version.value == 0 {
-        errors.span(parsed.version.span, "versions start at 1");
+        errors.span(parsed.version.span, Mistake::VersionZero);
         // So that nothing follows from it.
         parsed.version.value = 1;
     }
     if !versioned {
-        errors.span(here, "the state of a type has a version: write `#[vmstate(version = 1)]`");
+        errors.span(here, Mistake::NoVersion);
     }
     parsed.body = match &input.data {
         syn::Data::Struct(data) => Body::Struct(fields(&data.fields, errors)),
@@ -56,7 +49,7 @@ pub(crate) fn parse(input: &syn::DeriveInput, errors: &mut Errors) -> Input {
             Body::Enum(data.variants.iter().map(|v| variant(v, errors)).collect())
         }
         syn::Data::Union(data) => {
-            errors.at(&data.union_token, "a union does not say which of its fields is state");
+            errors.at(&data.union_token, Mistake::Union);
             Body::Struct(Vec::new())
         }
     };
@@ -75,7 +68,7 @@ fn each(
         let result = attr.parse_nested_meta(|meta| {
             let word = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
             if seen.contains(&word) && !REPEATABLE.contains(&word.as_str()) {
-                return Err(meta.error(format!("`{word}` is given twice")));
+                return Err(Mistake::WordTwice { word }.of(&meta));
             }
             seen.push(word);
             read(&meta)
@@ -102,14 +95,15 @@ fn type_word(parsed: &mut Input, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
             meta.parse_nested_meta(|inner| match word_of(&inner).as_str() {
                 "revision" => number(&inner).map(|n| revision = Some(n)),
                 "since" => number(&inner).map(|n| since = Some(n)),
-                _ => Err(inner.error("expected `revision` or `since`")),
+                _ => Err(Mistake::UnknownSemanticWord.of(&inner)),
             })?;
-            let usage = "write `semantic(revision = 1, since = VERSION)`";
-            let revision = revision.ok_or_else(|| meta.error(usage))?;
-            parsed.semantics.push((since.ok_or_else(|| meta.error(usage))?, revision));
+            let (Some(since), Some(revision)) = (since, revision) else {
+                return Err(Mistake::SemanticUsage.of(meta));
+            };
+            parsed.semantics.push((since, revision));
         }
         "removed" => parsed.removed.push(removed(meta)?),
-        _ => return Err(meta.error(format!("unknown word; a type has {TYPE_WORDS}"))),
+        _ => return Err(Mistake::UnknownTypeWord.of(meta)),
     }
     Ok(())
 }
@@ -132,8 +126,7 @@ fn plain_name(literal: &LitStr) -> syn::Result<String> {
     let name = literal.value();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     if name.is_empty() || name.len() > 128 || !name.chars().all(plain) {
-        let message = "a stable name has 1 to 128 ASCII letters, digits, `_`, `-`, `.` or `:`";
-        return Err(syn::Error::new(literal.span(), message));
+        return Err(Mistake::Name.at(literal.span()));
     }
     Ok(name)
 }
@@ -154,9 +147,7 @@ fn removed(meta: &ParseNestedMeta<'_>) -> syn::Result<Field> {
         "since" | "default" | "max_len" | "flags" | "alias" | "convert" => {
             field_word(&mut field, &inner)
         }
-        _ => Err(inner.error(
-            "a removed field has `since`, `until`, `default`, `max_len`, `flags`, `alias`, `convert`",
-        )),
+        _ => Err(Mistake::UnknownRemovedWord.of(&inner)),
     })
     .parse_stream(&content)?;
     Ok(field)
@@ -224,7 +215,7 @@ fn variant(source: &syn::Variant, errors: &mut Errors) -> Variant {
             "name" => variant.name = name(meta)?,
             "since" => variant.since = number(meta)?,
             "default" => variant.is_default = true,
-            _ => return Err(meta.error(format!("unknown word; a variant has {VARIANT_WORDS}"))),
+            _ => return Err(Mistake::UnknownVariantWord.of(meta)),
         }
         Ok(())
     });
@@ -243,7 +234,7 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
             take_presence(field, Presence::When(condition), meta)?;
         }
         "subsection" => {
-            let needed = single(meta, "needed", "write `subsection(needed = path)`")?;
+            let needed = single(meta, "needed", || Mistake::SubsectionUsage)?;
             take_presence(field, Presence::Subsection(needed), meta)?;
         }
         "equal" => field.equal = true,
@@ -253,7 +244,7 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
         "convert" => field.converts.push(convert(meta)?),
         "flags" => {
             if !has_parameters(meta) {
-                return Err(meta.error("write `flags(NAME = bit, ..)`"));
+                return Err(Mistake::FlagsUsage.of(meta));
             }
             meta.parse_nested_meta(|inner| {
                 let ident = inner.path.require_ident()?.clone();
@@ -270,16 +261,11 @@ fn field_word(field: &mut Field, meta: &ParseNestedMeta<'_>) -> syn::Result<()> 
             take_role(field, Role::Skip, meta)?;
         }
         "cache" => {
-            let rebuild = single(meta, "rebuild", "write `cache(rebuild = path)`")?;
+            let rebuild = single(meta, "rebuild", || Mistake::CacheUsage)?;
             take_role(field, Role::Cache(rebuild), meta)?;
         }
-        "until" => {
-            return Err(meta.error(
-                "a field that is gone leaves the struct: delete it here and write \
-                 `#[vmstate(removed(name: Type, since = .., until = .., default = ..))]` on the struct",
-            ));
-        }
-        _ => return Err(meta.error(format!("unknown word; a field has {FIELD_WORDS}"))),
+        "until" => return Err(Mistake::UntilOnField.of(meta)),
+        _ => return Err(Mistake::UnknownFieldWord.of(meta)),
     }
     Ok(())
 }
@@ -297,7 +283,7 @@ fn has_parameters(meta: &ParseNestedMeta<'_>) -> bool {
 
 fn take_role(field: &mut Field, role: Role, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if !field.is_state() {
-        return Err(meta.error("a field is either `skip` or `cache`"));
+        return Err(Mistake::SkipAndCache.of(meta));
     }
     field.role = role;
     Ok(())
@@ -309,37 +295,41 @@ fn take_presence(
     meta: &ParseNestedMeta<'_>,
 ) -> syn::Result<()> {
     if !matches!(field.presence, Presence::Always) {
-        return Err(meta.error("a field is either `when` or `subsection`"));
+        return Err(Mistake::WhenAndSubsection.of(meta));
     }
     field.presence = presence;
     Ok(())
 }
 
 /// `word(inner = expr)`.
-fn single(meta: &ParseNestedMeta<'_>, inner: &str, usage: &str) -> syn::Result<Expr> {
+fn single(
+    meta: &ParseNestedMeta<'_>,
+    inner: &str,
+    usage: impl Fn() -> Mistake,
+) -> syn::Result<Expr> {
     let mut found = None;
     if meta.input.peek(syn::token::Paren) {
         meta.parse_nested_meta(|nested| {
             if word_of(&nested) != inner {
-                return Err(nested.error(usage));
+                return Err(usage().of(&nested));
             }
             found = Some(nested.value()?.parse()?);
             Ok(())
         })?;
     }
-    found.ok_or_else(|| meta.error(usage))
+    found.ok_or_else(|| usage().of(meta))
 }
 
 fn skip_reason(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
-    let usage = "say why it is no state: `skip(\"host side wiring\")`";
+    let usage = || Mistake::SkipUsage;
     if !meta.input.peek(syn::token::Paren) {
-        return Err(meta.error(usage));
+        return Err(usage().of(meta));
     }
     let content;
     syn::parenthesized!(content in meta.input);
-    let reason: LitStr = content.parse().map_err(|_| meta.error(usage))?;
+    let reason: LitStr = content.parse().map_err(|_| usage().of(meta))?;
     if reason.value().trim().is_empty() {
-        return Err(syn::Error::new(reason.span(), usage));
+        return Err(usage().at(reason.span()));
     }
     Ok(())
 }
@@ -357,9 +347,9 @@ fn max_len(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<Expr>> {
 
 /// `alias("old", until = 2)`.
 fn alias(meta: &ParseNestedMeta<'_>) -> syn::Result<(LitStr, Number)> {
-    let usage = "write `alias(\"old_name\", until = LAST_VERSION_WITH_IT)`";
+    let usage = || Mistake::AliasUsage;
     if !meta.input.peek(syn::token::Paren) {
-        return Err(meta.error(usage));
+        return Err(usage().of(meta));
     }
     let content;
     syn::parenthesized!(content in meta.input);
@@ -368,7 +358,7 @@ fn alias(meta: &ParseNestedMeta<'_>) -> syn::Result<(LitStr, Number)> {
         content.parse::<Token![,]>()?;
         let word: Ident = content.parse()?;
         if word != "until" {
-            return Err(syn::Error::new(word.span(), usage));
+            return Err(usage().at(word.span()));
         }
         content.parse::<Token![=]>()?;
         let literal: LitInt = content.parse()?;
@@ -377,17 +367,17 @@ fn alias(meta: &ParseNestedMeta<'_>) -> syn::Result<(LitStr, Number)> {
     let alias = read().map_err(|error| {
         // What is left unread would be a second error.
         content.parse::<proc_macro2::TokenStream>().map(drop).ok();
-        syn::Error::new(error.span(), usage)
+        usage().at(error.span())
     })?;
     plain_name(&alias.0)?;
     Ok(alias)
 }
 
 fn former_flags(field: &Field, meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
-    let usage = "write `former_flags(until = LAST_VERSION_WITH_THEM, NAME = bit, ..)`";
+    let usage = || Mistake::FormerFlagsUsage.of(meta);
     let (mut until, mut flags) = (None, Vec::new());
     if !has_parameters(meta) {
-        return Err(meta.error(usage));
+        return Err(usage());
     }
     meta.parse_nested_meta(|inner| {
         if inner.path.is_ident("until") {
@@ -397,14 +387,12 @@ fn former_flags(field: &Field, meta: &ParseNestedMeta<'_>) -> syn::Result<Conver
         }
         Ok(())
     })?;
-    let until = until.ok_or_else(|| meta.error(usage))?;
+    let until = until.ok_or_else(usage)?;
     let (from, by, span) = (field.ty.clone(), ConvertBy::Flags(flags), meta.path.span());
     Ok(Convert { from, until, by, max_len: Vec::new(), span })
 }
 
 fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
-    let usage =
-        "write `convert(from = OldType, until = LAST_VERSION_WITH_IT, up = path, down = path)`";
     let (mut from, mut until, mut up, mut down, mut max) = (None, None, None, None, Vec::new());
     if meta.input.peek(syn::token::Paren) {
         meta.parse_nested_meta(|inner| {
@@ -414,7 +402,7 @@ fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
                 "up" => up = Some(inner.value()?.parse()?),
                 "down" => down = Some(inner.value()?.parse()?),
                 "max_len" => max = max_len(&inner)?,
-                _ => return Err(inner.error(usage)),
+                _ => return Err(Mistake::ConvertUsage.of(&inner)),
             }
             Ok(())
         })?;
@@ -424,6 +412,6 @@ fn convert(meta: &ParseNestedMeta<'_>) -> syn::Result<Convert> {
             let by = ConvertBy::Paths { up: Box::new(up), down: Box::new(down) };
             Ok(Convert { from, until, by, max_len: max, span: meta.path.span() })
         }
-        _ => Err(meta.error(usage)),
+        _ => Err(Mistake::ConvertUsage.of(meta)),
     }
 }

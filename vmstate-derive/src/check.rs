@@ -6,29 +6,23 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use crate::ast::{Body, ConvertBy, DefaultValue, Field, Input, Number, Presence, Role, Variant};
 use crate::errors::Errors;
+use crate::mistake::Mistake;
 
 /// Reports every broken rule of `input`.
 pub(crate) fn check(input: &Input, errors: &mut Errors) {
     let version = input.version;
     if input.version_min.value == 0 || input.version_min.value > version.value {
-        let message = format!("the oldest loadable version lies between 1 and {}", version.value);
-        errors.span(input.version_min.span, message);
+        errors.span(input.version_min.span, Mistake::MinVersion { version: version.value });
     }
     let mut last = 0;
     for (since, _) in &input.semantics {
         if since.value <= last || since.value > version.value {
-            errors.span(
-                since.span,
-                format!(
-                    "`since` of `semantic` ascends and is at most the version, {}",
-                    version.value
-                ),
-            );
+            errors.span(since.span, Mistake::SemanticSince { version: version.value });
         }
         last = since.value;
     }
     for lifetime in input.generics.lifetimes() {
-        errors.at(lifetime, "state owns its values: a deriving type has no lifetimes");
+        errors.at(lifetime, Mistake::Lifetime);
     }
     for field in &input.removed {
         removed_field(input, field, errors);
@@ -44,13 +38,13 @@ pub(crate) fn check(input: &Input, errors: &mut Errors) {
 
 fn enumeration(input: &Input, variants: &[Variant], errors: &mut Errors) {
     if let Some(field) = input.removed.first() {
-        errors.span(field.span, "an enum has no removed fields");
+        errors.span(field.span, Mistake::EnumRemoved);
     }
     if input.wired {
-        errors.span(input.ident.span(), "an enum is a plain value: it cannot be `wired`");
+        errors.span(input.ident.span(), Mistake::EnumWired);
     }
     if variants.is_empty() {
-        errors.span(input.ident.span(), "an enum without variants has no state");
+        errors.span(input.ident.span(), Mistake::NoVariants);
     }
     let mut ids = BTreeMap::new();
     let mut names_seen = BTreeMap::new();
@@ -59,26 +53,25 @@ fn enumeration(input: &Input, variants: &[Variant], errors: &mut Errors) {
         match variant.id {
             None => errors.span(
                 variant.ident.span(),
-                format!(
-                    "`{0}` needs a number that never changes: write `#[vmstate(id = N)]` above it",
-                    variant.ident
-                ),
+                Mistake::VariantNoId { variant: variant.ident.to_string() },
             ),
             Some(id) => {
                 if let Some(other) = ids.insert(id.value, &variant.ident) {
-                    errors.span(id.span, format!("`{other}` already has the id {}", id.value));
+                    let (other, twice) = (other.to_string(), id.value);
+                    errors.span(id.span, Mistake::VariantIdTwice { other, id: twice });
                 }
             }
         }
         if let Some(other) = names_seen.insert(variant.name.clone(), &variant.ident) {
-            errors.span(variant.ident.span(), format!("`{other}` already has this name"));
+            let other = other.to_string();
+            errors.span(variant.ident.span(), Mistake::VariantNameTwice { other });
         }
         if variant.since.value == 0 || variant.since.value > input.version.value {
             out_of_versions(input, variant.since, errors);
         }
         defaults += u32::from(variant.is_default);
         if defaults > 1 && variant.is_default {
-            errors.span(variant.ident.span(), "an enum has one default variant");
+            errors.span(variant.ident.span(), Mistake::TwoDefaultVariants);
         }
         for field in &variant.fields {
             self::field(input, field, errors);
@@ -91,35 +84,33 @@ fn enumeration(input: &Input, variants: &[Variant], errors: &mut Errors) {
 /// What a variant's field cannot have, because no live counterpart exists while loading.
 fn in_variant(field: &Field, errors: &mut Errors) {
     if !field.is_state() {
-        errors.span(
-            field.span,
-            "a field of a variant is state: move what is not into the struct around the enum",
-        );
+        errors.span(field.span, Mistake::VariantWiring);
     }
     if field.equal || !matches!(field.presence, Presence::Always) {
-        let message = "a field of a variant cannot be `equal`, `when` or `subsection`";
-        errors.span(field.span, message);
+        errors.span(field.span, Mistake::VariantCondition);
     }
 }
 
 fn out_of_versions(input: &Input, found: Number, errors: &mut Errors) {
-    errors
-        .span(found.span, format!("versions of `{}` are 1 to {}", input.name, input.version.value));
+    let (name, version) = (input.name.clone(), input.version.value);
+    errors.span(found.span, Mistake::OutOfVersions { name, version });
 }
 
 fn names<'a>(input: &Input, fields: impl IntoIterator<Item = &'a Field>, errors: &mut Errors) {
     let fields: Vec<&Field> = fields.into_iter().filter(|field| field.is_state()).collect();
-    for version in 1..=input.version.value {
-        let mut seen = BTreeMap::new();
+    // Where a name begins: a clash is first met at one of these.
+    let begins = fields.iter().flat_map(|field| {
+        let renamed = field.aliases.iter().map(|(_, until)| until.value.saturating_add(1));
+        std::iter::once(field.since.value).chain(renamed)
+    });
+    let versions: BTreeSet<u32> =
+        begins.filter(|version| (1..=input.version.value).contains(version)).collect();
+    for version in versions {
+        let mut seen = BTreeSet::new();
         for field in fields.iter().filter(|field| field.lives_in(version)) {
-            if let Some(_other) = seen.insert(field.name_in(version), field.span) {
-                errors.span(
-                    field.span,
-                    format!(
-                        "two fields are called `{}` in version {version}",
-                        field.name_in(version)
-                    ),
-                );
+            let name = field.name_in(version);
+            if !seen.insert(name.clone()) {
+                errors.span(field.span, Mistake::TwoFieldsOneName { name, version });
                 return;
             }
         }
@@ -127,28 +118,22 @@ fn names<'a>(input: &Input, fields: impl IntoIterator<Item = &'a Field>, errors:
 }
 
 fn removed_field(input: &Input, field: &Field, errors: &mut Errors) {
+    let (name, version) = (|| field.name.clone(), input.version.value);
     match field.until {
-        None => errors.span(
-            field.span,
-            format!("say which version had `{}` last: `until = {}`", field.name, input.version.value.saturating_sub(1)),
-        ),
-        Some(until) if until.value >= input.version.value => errors.span(
-            until.span,
-            format!(
-                "`{}` is gone, so `until` is below the version, {}: bump the version if {} was released",
-                field.name, input.version.value, input.version.value
-            ),
-        ),
+        None => {
+            let last = version.saturating_sub(1);
+            errors.span(field.span, Mistake::RemovedNoUntil { field: name(), last });
+        }
+        Some(until) if until.value >= version => {
+            errors.span(until.span, Mistake::RemovedInThisVersion { field: name(), version });
+        }
         Some(until) if until.value < field.since.value => {
-            errors.span(until.span, "`until` comes before `since`");
+            errors.span(until.span, Mistake::RemovedUntilBeforeSince);
         }
         Some(_) => {}
     }
     if matches!(field.default, DefaultValue::Zero) {
-        errors.span(
-            field.span,
-            format!("what do older versions get for `{0}`? write `default = VALUE`", field.name),
-        );
+        errors.span(field.span, Mistake::RemovedNoDefault { field: name() });
     }
     if field.since.value == 0 {
         out_of_versions(input, field.since, errors);
@@ -161,31 +146,19 @@ fn field(input: &Input, field: &Field, errors: &mut Errors) {
     if !field.is_state() {
         let word = if matches!(field.role, Role::Skip) { "skip" } else { "cache" };
         if is_annotated(field) {
-            errors.span(
-                field.span,
-                format!("a `{word}` field is no state, so the other words have no meaning here"),
-            );
+            errors.span(field.span, Mistake::NoState { word });
         }
         return;
     }
     if field.since.value == 0 || field.since.value > input.version.value {
         out_of_versions(input, field.since, errors);
     } else if field.since.value > 1 && matches!(field.default, DefaultValue::Zero) {
-        errors.span(
-            field.span,
-            format!(
-                "`{}` came with version {}: say what state from before it gets, `default = VALUE` \
-                 (or `default` for the type's own)",
-                field.name, field.since.value
-            ),
-        );
+        let (name, since) = (field.name.clone(), field.since.value);
+        errors.span(field.span, Mistake::NoDefault { field: name, since });
     }
     evolution(input, field, errors);
     if field.equal && matches!(field.default, DefaultValue::Expr(_)) && field.since.value == 1 {
-        errors.span(
-            field.span,
-            "an `equal` field is configuration: reset leaves it alone, so it has no default",
-        );
+        errors.span(field.span, Mistake::EqualWithDefault);
     }
     flags(field, errors);
     state_type(input, &field.ty, &field.max_len, errors);
@@ -201,7 +174,7 @@ fn flags(field: &Field, errors: &mut Errors) {
     if !field.flags.is_empty()
         && !["u8", "u16", "u32", "u64"].contains(&last_word(&field.ty).as_str())
     {
-        errors.at(&field.ty, "`flags` names the bits of a u8, u16, u32 or u64");
+        errors.at(&field.ty, Mistake::FlagsOfOther);
     }
 }
 
@@ -215,13 +188,14 @@ fn named_bits(field: &Field, flags: &[(syn::Ident, Number)], errors: &mut Errors
     let (mut bits, mut names) = (BTreeMap::new(), BTreeSet::new());
     for (name, bit) in flags {
         if bit.value >= width {
-            errors.span(bit.span, format!("the bits of this integer are 0 to {}", width - 1));
+            errors.span(bit.span, Mistake::FlagOutside { last: width - 1 });
         }
         if let Some(other) = bits.insert(bit.value, name) {
-            errors.span(bit.span, format!("bit {} is already `{other}`", bit.value));
+            let other = other.to_string();
+            errors.span(bit.span, Mistake::FlagsShareBit { bit: bit.value, other });
         }
         if !names.insert(name) {
-            errors.span(name.span(), format!("the name `{name}` stands twice"));
+            errors.span(name.span(), Mistake::FlagTwice { name: name.to_string() });
         }
     }
 }
@@ -259,17 +233,14 @@ fn evolution(input: &Input, field: &Field, errors: &mut Errors) {
 
 /// `until` of a rename or conversion is no version between the step before and the present one.
 fn no_such_step(input: &Input, what: &str, last: u32, until: Number, errors: &mut Errors) {
-    let version = input.version.value;
-    let message = if until.value > last {
-        format!(
-            "{what} is a new version: its `until` is at most {}, or write `version = {}`",
-            version - 1,
-            until.value.saturating_add(1)
-        )
+    let what = what.to_owned();
+    let mistake = if until.value > last {
+        let last = input.version.value - 1;
+        Mistake::StepInThisVersion { what, last, next: until.value.saturating_add(1) }
     } else {
-        format!("`until` of {what} comes after version {last}: the oldest stands first")
+        Mistake::StepsDescend { what, last }
     };
-    errors.span(until.span, message);
+    errors.span(until.span, mistake);
 }
 
 /// Types that cannot be state, and containers without a maximum.
@@ -282,15 +253,9 @@ fn state_type(input: &Input, ty: &Type, max_len: &[syn::Expr], errors: &mut Erro
         } else {
             format!("max_len({})", vec!["N"; depth].join(", "))
         };
-        errors.at(
-            ty,
-            format!(
-                "a container that grows needs a maximum: write `#[vmstate({usage})]`, the most \
-                 elements that a file may make it hold"
-            ),
-        );
+        errors.at(ty, Mistake::NoMaxLen { usage });
     } else if depth == 0 && last_word(ty).len() > 1 && !max_len.is_empty() && is_scalar(ty) {
-        errors.at(&max_len[0], "this type has no length");
+        errors.at(&max_len[0], Mistake::MaxLenOfScalar);
     }
 }
 
@@ -341,44 +306,23 @@ fn container_depth(ty: &Type) -> usize {
 
 fn forbidden(input: &Input, ty: &Type, errors: &mut Errors) {
     let word = last_word(ty);
-    let instead = match word.as_str() {
-        "usize" => "the width of `usize` is the host's: write `u64` or `u32`",
-        "isize" => "the width of `isize` is the host's: write `i64` or `i32`",
-        "HashMap" => "the order of a `HashMap` differs from run to run: write `BTreeMap`",
-        "HashSet" => "the order of a `HashSet` differs from run to run: write `BTreeSet`",
-        "Instant" | "SystemTime" => {
-            "host time is no state: keep virtual time in nanoseconds as `u64`, or \
-             `#[vmstate(skip(\"why\"))]`"
-        }
-        "char" => "`char` is no field kind: write `u32`",
-        "Rc" | "Arc" | "Cell" | "RefCell" | "Mutex" => {
-            "shared or guarded values are wiring: keep the state beside them, and mark them \
-             `#[vmstate(skip(\"why\"))]`"
-        }
-        "Self" => "recursive",
-        _ if input.ident == word.as_str() => "recursive",
-        _ => "",
+    let mistake = match (ty, word.as_str()) {
+        (_, "usize") => Some(Mistake::Usize),
+        (_, "isize") => Some(Mistake::Isize),
+        (_, "HashMap") => Some(Mistake::HashMap),
+        (_, "HashSet") => Some(Mistake::HashSet),
+        (_, "Instant" | "SystemTime") => Some(Mistake::HostTime),
+        (_, "char") => Some(Mistake::Char),
+        (_, "Rc" | "Arc" | "Cell" | "RefCell" | "Mutex") => Some(Mistake::Shared),
+        (_, "Self") => Some(Mistake::Recursive),
+        (_, word) if input.ident == word => Some(Mistake::Recursive),
+        (Type::Reference(_), _) => Some(Mistake::Reference),
+        (Type::Ptr(_) | Type::FnPtr(_), _) => Some(Mistake::Pointer),
+        (Type::Slice(_), _) => Some(Mistake::Slice),
+        _ => None,
     };
-    if instead == "recursive" {
-        errors.at(
-            ty,
-            "a type that contains itself has no bounded state: keep the elements in a `Vec` with \
-             `max_len` and refer to them by index",
-        );
-    } else if !instead.is_empty() {
-        errors.at(ty, instead);
-    }
-    match ty {
-        Type::Reference(_) => {
-            errors.at(ty, "a reference is wiring: `#[vmstate(skip(\"why\"))]`, or own the value")
-        }
-        Type::Ptr(_) | Type::FnPtr(_) => {
-            errors.at(ty, "a pointer is wiring: `#[vmstate(skip(\"why\"))]`");
-        }
-        Type::Slice(slice) => {
-            errors.at(slice, "a slice has no fixed length: write `Vec` with `max_len`, or an array")
-        }
-        _ => {}
+    if let Some(mistake) = mistake {
+        errors.at(ty, mistake);
     }
     arguments(ty).into_iter().for_each(|inner| forbidden(input, inner, errors));
 }

@@ -1,7 +1,7 @@
 //! The `TypeDef` constant: all versions of the type, for constants, files and inspection.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, GenericParam, Type};
 
@@ -76,18 +76,74 @@ pub(crate) fn bounds(input: &Input, max_len: &[Expr]) -> TokenStream {
     )
 }
 
+/// The first token of a type, and the last: what begins at one and ends at the other stands at the type.
+/// (`Type::span` is the first token alone.)
+fn ends(ty: &Type) -> (Span, Span) {
+    let mut spans = ty.to_token_stream().into_iter().map(|token| token.span());
+    let first = spans.next().unwrap_or_else(Span::call_site);
+    (first, spans.last().unwrap_or(first))
+}
+
 /// `<Type as Field<Bounds>>`, at the span of the type.
 pub(crate) fn as_field(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStream {
     let krate = &input.krate;
     let bounds = bounds(input, max_len);
-    quote_spanned!(ty.span()=> <#ty as #krate::Field<#bounds>>)
+    let (first, last) = ends(ty);
+    let open = quote_spanned!(first=> <);
+    quote_spanned!(last=> #open #ty as #krate::Field<#bounds>>)
 }
 
-/// `<Type as Plain<Bounds>>`, at the span of the type: what a plain type asks of its fields.
-pub(crate) fn as_value(input: &Input, ty: &Type, max_len: &[Expr]) -> TokenStream {
-    let krate = &input.krate;
-    let bounds = bounds(input, max_len);
-    quote_spanned!(ty.span()=> <#ty as #krate::__private::Plain<#bounds>>)
+/// `<Type as Field<Bounds>>::name`, a constant or a type.
+pub(crate) fn field_item(input: &Input, field: &Field, name: &str) -> TokenStream {
+    let (_, last) = ends(&field.ty);
+    let name = format_ident!("{name}", span = last);
+    let as_field = as_field(input, &field.ty, &field.max_len);
+    quote_spanned!(last=> #as_field::#name)
+}
+
+/// `<Type as Field<Bounds>>::method(arguments)`. All of it stands at the type: a type that is no field
+/// is then one error, however often it is met.
+pub(crate) fn field_call(
+    input: &Input,
+    field: &Field,
+    method: &str,
+    arguments: &TokenStream,
+) -> TokenStream {
+    let path = field_item(input, field, method);
+    let (_, last) = ends(&field.ty);
+    quote_spanned!(last=> #path(#arguments))
+}
+
+/// `<Staged as Plain<Type>>::method(arguments)`: what a plain type asks of its fields.
+pub(crate) fn plain_call(
+    input: &Input,
+    field: &Field,
+    method: &str,
+    arguments: &TokenStream,
+) -> TokenStream {
+    staged_call(input, field, &quote!(Plain), method, arguments)
+}
+
+/// `<Staged as Seen<Type>>::seen(staged)`: what `validate` and `equal` ask of the fields of a wired type.
+pub(crate) fn seen(input: &Input, field: &Field, staged: &TokenStream) -> TokenStream {
+    staged_call(input, field, &quote!(Seen), "seen", staged)
+}
+
+fn staged_call(
+    input: &Input,
+    field: &Field,
+    of: &TokenStream,
+    method: &str,
+    arguments: &TokenStream,
+) -> TokenStream {
+    let (krate, ty) = (&input.krate, &field.ty);
+    let (first, last) = ends(ty);
+    let open = quote_spanned!(first=> <);
+    let method = format_ident!("{method}", span = last);
+    let staged = field_item(input, field, "Staged");
+    quote_spanned! {last=>
+        #open #staged as #krate::__private::#of<#ty>>::#method(#arguments)
+    }
 }
 
 /// The names and bits of a flags field, ascending by bit.
@@ -134,8 +190,7 @@ fn field_def(input: &Input, field: &Field) -> TokenStream {
 
 fn kind(input: &Input, field: &Field) -> TokenStream {
     if field.flags.is_empty() {
-        let as_field = as_field(input, &field.ty, &field.max_len);
-        return quote!(#as_field::KIND);
+        return field_item(input, field, "KIND");
     }
     let (krate, ty, names) = (&input.krate, &field.ty, flag_names(&field.flags));
     quote!(#krate::define::KindDef::Flags(<#ty as #krate::field::FlagBits>::BITS, #names))
@@ -197,33 +252,43 @@ fn default_fn(input: &Input, field: &Field) -> TokenStream {
     let krate = &input.krate;
     let bounds = bounds(input, &field.max_len);
     let ty = &field.ty;
-    match &field.default {
-        DefaultValue::Zero => quote!(#krate::field::default_bytes::<#ty, #bounds>),
-        _ => {
-            let value = fresh_value(input, field);
-            quote! {
-                || {
-                    let value: #ty = #value;
-                    #krate::field::encode::<#ty, #bounds>(&value).ok()
-                }
+    match default_value(field) {
+        None => quote!(#krate::field::default_bytes::<#ty, #bounds>),
+        Some(value) => quote! {
+            || {
+                let value: #ty = #value;
+                #krate::field::encode::<#ty, #bounds>(&value).ok()
             }
-        }
+        },
     }
 }
 
-/// The field's default, staged.
-pub(crate) fn fresh_value(input: &Input, field: &Field) -> TokenStream {
+/// The default that the author gave, a value of the field's type.
+pub(crate) fn default_value(field: &Field) -> Option<TokenStream> {
     let ty = &field.ty;
     match &field.default {
-        DefaultValue::Zero if input.is_wired() => {
-            let as_field = as_field(input, ty, &field.max_len);
-            quote!(#as_field::fresh())
+        DefaultValue::Zero => None,
+        DefaultValue::Std => Some(quote!(<#ty as ::core::default::Default>::default())),
+        DefaultValue::Expr(expr) => Some(quote_spanned!(expr.span()=> #expr)),
+    }
+}
+
+/// The field's default, staged. Of a value with wiring the state is taken out by an exchange.
+pub(crate) fn fresh_value(input: &Input, field: &Field) -> TokenStream {
+    let fresh = field_call(input, field, "fresh", &TokenStream::new());
+    match default_value(field) {
+        None if input.is_wired() => fresh,
+        None => plain_call(input, field, "into_plain", &fresh),
+        Some(value) if input.is_wired() => {
+            let ty = &field.ty;
+            let swap = field_call(input, field, "swap", &quote!(&mut __value, &mut __fresh));
+            quote!({
+                let mut __value: #ty = #value;
+                let mut __fresh = #fresh;
+                #swap;
+                __fresh
+            })
         }
-        DefaultValue::Zero => {
-            let as_value = as_value(input, ty, &field.max_len);
-            quote!(#as_value::fresh_value())
-        }
-        DefaultValue::Std => quote!(<#ty as ::core::default::Default>::default()),
-        DefaultValue::Expr(expr) => quote_spanned!(expr.span()=> #expr),
+        Some(value) => value,
     }
 }

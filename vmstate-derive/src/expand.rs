@@ -13,7 +13,7 @@ use syn::Generics;
 use syn::spanned::Spanned;
 
 use crate::ast::{Body, Field, Input, Presence};
-use crate::definition::{as_field, as_value, flag_names, fresh_value, vmstate_impl};
+use crate::definition::{field_call, flag_names, fresh_value, plain_call, seen, vmstate_impl};
 use crate::lock::Lock;
 
 /// The implementations of a checked type.
@@ -108,8 +108,7 @@ fn save_field(input: &Input, field: &Field, value: &TokenStream) -> TokenStream 
     let krate = &input.krate;
     let name = &field.name;
     let saved = if field.flags.is_empty() {
-        let as_field = as_field(input, &field.ty, &field.max_len);
-        quote!(#as_field::save(#value, __out))
+        field_call(input, field, "save", &quote!(#value, __out))
     } else {
         let (ty, mask) = (&field.ty, mask(input, field));
         quote!(#krate::field::flags::save::<#ty>(*#value, #mask, __out))
@@ -145,12 +144,8 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
     let name = &field.name;
     let local = local(field);
     let ty = &field.ty;
-    let loaded = if field.flags.is_empty() && input.is_wired() {
-        let as_field = as_field(input, ty, &field.max_len);
-        quote!(#as_field::load(__reader))
-    } else if field.flags.is_empty() {
-        let as_value = as_value(input, ty, &field.max_len);
-        quote!(#as_value::load_value(__reader))
+    let loaded = if field.flags.is_empty() {
+        field_call(input, field, "load", &quote!(__reader))
     } else {
         let mask = mask(input, field);
         quote!(#krate::field::flags::load::<#ty>(#mask, __reader))
@@ -166,6 +161,9 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
         }
     };
     let mut loaded = or_return(loaded);
+    if field.flags.is_empty() && !input.is_wired() {
+        loaded = plain_call(input, field, "into_plain", &loaded);
+    }
     let fresh = || fresh_value(input, field);
     let mut marked = None;
     match field.presence {
@@ -185,7 +183,11 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
         }
     }
     let validation = field.validate.as_ref().map(|validate| {
-        let verdict = quote_spanned!(validate.span()=> (#validate)(&#local));
+        let mut value = quote!(&#local);
+        if input.is_wired() {
+            value = seen(input, field, &value);
+        }
+        let verdict = quote_spanned!(validate.span()=> (#validate)(#value));
         let valid = or_return(quote!(#krate::field::validated(#verdict)));
         quote!(let () = #valid;)
     });

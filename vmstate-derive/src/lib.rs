@@ -13,6 +13,7 @@ mod definition;
 mod errors;
 mod expand;
 mod lock;
+mod mistake;
 
 use proc_macro::TokenStream;
 

@@ -84,7 +84,7 @@ pub trait Field<B = Unbounded>: Sized {
     }
 
     /// Gives the staged value this one's `equal` fields, so that [`check`](Self::check) would find
-    /// no difference.
+    /// no difference; all of them, also if it then refuses.
     ///
     /// # Errors
     /// [`LoadProblem::Presence`]: under the other configuration a `when` says otherwise.

@@ -6,60 +6,58 @@ pub use std::vec::Vec;
 use std::fmt::Display;
 
 use crate::error::{LoadError, LoadProblem, SaveError, SaveProblem};
-use crate::field::Value;
 use crate::wire::{Marker, Reader};
 
-/// What a plain type asks of its fields. Apart from [`Value`], so that a field that is none is one error: of
-/// that bound, and not of the types that follow from it.
+/// What a plain type asks of the staged form of its fields: that it is the field itself. Apart from
+/// [`Field`](crate::Field), so that a field without that is one error and no second one follows.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be rebuilt from its bytes alone",
+    message = "`{T}` cannot be rebuilt from its bytes alone",
     label = "not a plain value",
-    note = "it is no deriving type, or it has `skip`, `cache` or `wired` fields: then it cannot stand in a container, and the struct that holds it says `#[vmstate(wired)]`",
-    note = "a container that grows needs `#[vmstate(max_len = N)]`"
+    note = "it has `skip`, `cache` or `wired` fields: the struct that holds it says `#[vmstate(wired)]`"
 )]
-pub trait Plain<B>: Sized {
-    /// `Field::load`.
-    ///
-    /// # Errors
-    /// As `Field::load`.
-    fn load_value(reader: &mut Reader<'_>) -> Result<Self, LoadError>;
+pub trait Plain<T>: Sized {
+    /// The field.
+    fn into_plain(self) -> T;
 
-    /// `Field::fresh`.
-    fn fresh_value() -> Self;
+    /// The field as its staged form.
+    fn staged(plain: &T) -> &Self;
 
-    /// `Field::check`.
-    ///
-    /// # Errors
-    /// As `Field::check`.
-    fn check_value(&self, staged: &Self) -> Result<(), LoadError>;
-
-    /// `Field::adopt`.
-    ///
-    /// # Errors
-    /// As `Field::adopt`.
-    fn adopt_value(&self, staged: &mut Self) -> Result<(), LoadError>;
+    /// The field as its staged form.
+    fn staged_mut(plain: &mut T) -> &mut Self;
 }
 
-#[diagnostic::do_not_recommend]
-impl<B, T: Value<B>> Plain<B> for T {
+impl<T> Plain<T> for T {
     #[inline]
-    fn load_value(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
-        Self::load(reader)
+    fn into_plain(self) -> T {
+        self
     }
 
     #[inline]
-    fn fresh_value() -> Self {
-        Self::fresh()
+    fn staged(plain: &T) -> &Self {
+        plain
     }
 
     #[inline]
-    fn check_value(&self, staged: &Self) -> Result<(), LoadError> {
-        self.check(staged)
+    fn staged_mut(plain: &mut T) -> &mut Self {
+        plain
     }
+}
 
+/// What `validate` and `equal` ask of the staged form of a field beside wiring.
+#[diagnostic::on_unimplemented(
+    message = "`validate` and `equal` cannot see `{T}` as a whole",
+    label = "a value with wiring",
+    note = "only its state comes from a file: put `validate` or `equal` on its own fields, or look at it in `post_load`"
+)]
+pub trait Seen<T> {
+    /// The value.
+    fn seen(&self) -> &T;
+}
+
+impl<T> Seen<T> for T {
     #[inline]
-    fn adopt_value(&self, staged: &mut Self) -> Result<(), LoadError> {
-        self.adopt(staged)
+    fn seen(&self) -> &T {
+        self
     }
 }
 

@@ -51,7 +51,10 @@ macro_rules! types {
             }
         ),*];
 
-        $(const _: () = <$type as $crate::VmState>::DEF.assert_all_released();)*
+        $(const _: () = <$type as $crate::VmState>::DEF.assert_instance_released(::core::concat!(
+            "a released version of `", ::core::stringify!($type),
+            "` changed (vmstate.lock): restore it and raise `version`",
+        ));)*
 
         #[cfg(test)]
         #[test]

@@ -64,14 +64,15 @@ fn write(root: &Path, source: &str) {
     fs::write(root.join("src/lib.rs"), source).expect("the folder is writable");
 }
 
-/// The edit must fail to build with every one of `expected` in its message.
-fn refuses(root: &Path, source: &str, expected: &[&str]) {
+/// The edit must fail to build with every one of `expected` in its message, which is returned.
+fn refuses(root: &Path, source: &str, expected: &[&str]) -> String {
     write(root, source);
     let (built, message) = cargo(root, &["check"], "0");
     assert!(!built, "this must not build:\n{source}");
     for part in expected {
         assert!(message.contains(part), "`{part}` is not in:\n{message}");
     }
+    message
 }
 
 #[test]
@@ -156,7 +157,7 @@ fn edits_are_refused(root: &Path) {
     refuses(
         root,
         &DEVICE.replace("pub head: T", "pub head: [T; 2]"),
-        &["a released version of this type changed", "restore it and raise `version`"],
+        &["a released version of `Ring<u32>` changed", "restore it and raise `version`"],
     );
 }
 
@@ -170,9 +171,8 @@ fn edits_are_refused_together(root: &Path) {
         &[
             "`Mode::Idle` was released with id 1 in version 1",
             "`Mode.Busy.left` was u8 in the released version 1",
-            "`Fifo.level` (u8) was released in version 1",
-            "if it was renamed, `alias(\"level\", until = 1)` on the field",
-            "`Fifo.depth` is not in the released version 1",
+            "`Fifo.depth` is not in the released version 1 (vmstate.lock), and `Fifo.level` (u8) is gone",
+            "if it was renamed, write `version = 2` and `#[vmstate(alias(\"level\", until = 1))]`",
         ],
     );
     refuses(
@@ -200,6 +200,17 @@ fn released_twice(root: &Path, bumped: &str) {
     assert_eq!(fs::read_to_string(&file).expect("it is there"), lock, "frozen once and for all");
 
     refuses(root, DEVICE, &["version 2 of `Fifo` was released", "`version` cannot go back"]);
+    // What breaks both versions is one error, with what to write after the newer.
+    for (edit, edited, message) in [
+        ("pub fcr: u8", "pub fcr: u16", "`convert(from = .., until = 2, up = .., down = ..)`"),
+        ("pub fcr: u8,", "", "`removed(fcr: .., until = 2, default = ..)` on the type"),
+        ("pub fcr: u8,", "pub fcr: u8, pub ier: u8,", "`#[vmstate(since = 3, default = ..)]`"),
+        ("SLOTS: usize = 4", "SLOTS: usize = 5", "released as version 2"),
+    ] {
+        let message = refuses(root, &bumped.replace(edit, edited), &["`version = 3`", message]);
+        let errors = message.lines().filter(|line| line.starts_with("error")).count();
+        assert_eq!(errors, 2, "one of ours and \"could not compile\":\n{message}");
+    }
     // Of the older version there is nothing to bump.
     refuses(
         root,

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::{load_field, local, save_field, with_bounds_param};
 use crate::ast::{Field, Input, Variant, in_wire_order};
-use crate::definition::{as_field, fresh_value};
+use crate::definition::{field_call, fresh_value};
 
 pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
     let krate = &input.krate;
@@ -115,9 +115,9 @@ fn hooks(input: &Input, variants: &[Variant]) -> TokenStream {
     let finishes = variants.iter().map(|variant| {
         hook_arm(variant, |field| {
             let (local, name) = (local(field), &field.name);
-            let as_field = as_field(input, &field.ty, &field.max_len);
+            let finished = field_call(input, field, "finish", &quote!(#local));
             quote! {
-                if let ::core::result::Result::Err(__error) = #as_field::finish(#local) {
+                if let ::core::result::Result::Err(__error) = #finished {
                     return ::core::result::Result::Err(
                         #krate::error::LoadError::within(__error, #name),
                     );
@@ -128,8 +128,8 @@ fn hooks(input: &Input, variants: &[Variant]) -> TokenStream {
     let rebuilds = variants.iter().map(|variant| {
         hook_arm(variant, |field| {
             let local = local(field);
-            let as_field = as_field(input, &field.ty, &field.max_len);
-            quote!(#as_field::rebuild(#local);)
+            let rebuild = field_call(input, field, "rebuild", &quote!(#local));
+            quote!(#rebuild;)
         })
     });
     let post_load = input

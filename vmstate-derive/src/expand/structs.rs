@@ -5,8 +5,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{agree_field, load_field, local, marker, save_field, with_bounds_param};
-use crate::ast::{DefaultValue, Field, Input, Presence, Role, in_wire_order};
-use crate::definition::{as_field, as_value, fresh_value};
+use crate::ast::{Field, Input, Presence, Role, in_wire_order};
+use crate::definition::{default_value, field_call, field_item, fresh_value, plain_call, seen};
 
 pub(crate) fn expand(input: &Input, fields: &[Field]) -> TokenStream {
     let krate = &input.krate;
@@ -20,10 +20,7 @@ pub(crate) fn expand(input: &Input, fields: &[Field]) -> TokenStream {
     let reset = reset(input, &state);
     let hooks = hooks(input, fields, &state);
     let may_be_empty = state.iter().map(|field| match field.presence {
-        Presence::Always => {
-            let as_field = as_field(input, &field.ty, &field.max_len);
-            quote!(#as_field::MAY_BE_EMPTY)
-        }
+        Presence::Always => field_item(input, field, "MAY_BE_EMPTY"),
         _ => quote!(false),
     });
     quote! {
@@ -133,24 +130,28 @@ fn plain(input: &Input, state: &[&Field]) -> TokenStream {
 fn wired(input: &Input, state: &[&Field]) -> TokenStream {
     let krate = &input.krate;
     let load = load_signature(input);
-    let fields: Vec<_> =
-        state.iter().map(|field| as_field(input, &field.ty, &field.max_len)).collect();
+    let staged = state.iter().map(|field| field_item(input, field, "Staged"));
     let loads = state.iter().map(|field| load_field(input, field));
     let locals = state.iter().map(|field| local(field));
     let fresh = state.iter().map(|field| fresh_value(input, field));
     let swaps = state.iter().enumerate().map(|(index, field)| {
-        let (as_field, member) = (&fields[index], &field.member);
-        let index = syn::Index::from(index);
-        quote!(#as_field::swap(&mut self.#member, &mut __staged.#index);)
+        let (member, index) = (&field.member, syn::Index::from(index));
+        let places = quote!(&mut self.#member, &mut __staged.#index);
+        let swap = field_call(input, field, "swap", &places);
+        quote!(#swap;)
     });
-    let saves_fresh = state.iter().zip(&fields).map(|(field, as_field)| {
-        let save = match (&field.presence, &field.default) {
-            (Presence::Always, DefaultValue::Zero) => quote!(#as_field::save_fresh(__out)?;),
-            (Presence::Always, _) => {
-                let (ty, value) = (&field.ty, fresh_value(input, field));
+    let saves_fresh = state.iter().map(|field| {
+        let save = match (&field.presence, default_value(field)) {
+            (Presence::Always, None) => {
+                let save = field_call(input, field, "save_fresh", &quote!(__out));
+                quote!(#save?;)
+            }
+            (Presence::Always, Some(value)) => {
+                let ty = &field.ty;
+                let save = field_call(input, field, "save", &quote!(&__value, __out));
                 quote! {
                     let __value: #ty = #value;
-                    #as_field::save(&__value, __out)?;
+                    #save?;
                 }
             }
             _ => quote!(#krate::__private::Vec::push(__out, 0);),
@@ -170,10 +171,10 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
     let conditional: Vec<&&Field> =
         state.iter().filter(|field| field.condition().is_some()).collect();
     let (count, markers) = (conditional.len(), conditional.iter().map(|field| marker(field)));
-    let agree = agree(input, state, &fields);
+    let agree = agree(input, state);
     quote! {
         // The markers of conditional fields come last.
-        type Staged = (#(#fields::Staged,)* [#krate::wire::Marker; #count],);
+        type Staged = (#(#staged,)* [#krate::wire::Marker; #count],);
 
         #load {
             #(#loads)*
@@ -204,15 +205,15 @@ fn wired(input: &Input, state: &[&Field]) -> TokenStream {
 }
 
 /// Of a wired type: the conditions can be asked only when the state is in place.
-fn agree(input: &Input, state: &[&Field], fields: &[TokenStream]) -> TokenStream {
+fn agree(input: &Input, state: &[&Field]) -> TokenStream {
     let krate = &input.krate;
     let markers = syn::Index::from(state.len());
-    let inner = state.iter().zip(fields).enumerate().map(|(index, (field, as_field))| {
+    let inner = state.iter().enumerate().map(|(index, field)| {
         let (member, name, index) = (&field.member, &field.name, syn::Index::from(index));
+        let places = quote!(&mut self.#member, &__staged.#index);
+        let agreed = field_call(input, field, "agree", &places);
         quote! {
-            if let ::core::result::Result::Err(__error) =
-                #as_field::agree(&mut self.#member, &__staged.#index)
-            {
+            if let ::core::result::Result::Err(__error) = #agreed {
                 return ::core::result::Result::Err(
                     #krate::error::LoadError::within(__error, #name),
                 );
@@ -245,31 +246,26 @@ fn adopt(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
     let krate = &input.krate;
     let adoptions = state.iter().map(|field| {
         let (member, staged) = (&field.member, staged(field));
-        let as_field = as_field(input, &field.ty, &field.max_len);
         if field.equal {
+            let (save, load) = (field_item(input, field, "save"), field_item(input, field, "load"));
             quote! {
                 if let ::core::option::Option::Some(__value) =
-                    #krate::__private::adopted(&self.#member, #as_field::save, #as_field::load)
+                    #krate::__private::adopted(&self.#member, #save, #load)
                 {
                     #staged = __value;
                 }
             }
         } else {
-            let name = &field.name;
-            let adopt = if input.is_wired() {
-                quote!(#as_field::adopt)
-            } else {
-                let as_value = as_value(input, &field.ty, &field.max_len);
-                quote!(#as_value::adopt_value)
-            };
+            let (name, staged) = (&field.name, staged_mut(input, field, &staged));
+            let adopted = field_call(input, field, "adopt", &quote!(&self.#member, #staged));
             quote! {
-                if let ::core::result::Result::Err(__error) =
-                    #adopt(&self.#member, &mut #staged)
-                {
-                    return ::core::result::Result::Err(
-                        #krate::error::LoadError::within(__error, #name),
-                    );
-                }
+                __verdict = ::core::result::Result::and(
+                    __verdict,
+                    ::core::result::Result::map_err(
+                        #adopted,
+                        |__error| #krate::error::LoadError::within(__error, #name),
+                    ),
+                );
             }
         }
     });
@@ -293,8 +289,11 @@ fn adopt(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
             &self,
             __staged: &mut Self::Staged,
         ) -> ::core::result::Result<(), #krate::error::LoadError> {
+            // Each is adopted, whatever another says.
+            let mut __verdict = ::core::result::Result::Ok(());
             #(#before)*
             #(#adoptions)*
+            __verdict?;
             #(#after)*
             ::core::result::Result::Ok(())
         }
@@ -305,14 +304,15 @@ fn check(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
     let krate = &input.krate;
     let checks = state.iter().map(|field| {
         let (member, name, staged) = (&field.member, &field.name, staged(field));
+        let staged = match (field.equal, input.is_wired()) {
+            (true, true) => seen(input, field, &staged),
+            (false, false) => plain_call(input, field, "staged", &staged),
+            (true, false) | (false, true) => staged,
+        };
         let check = if field.equal {
             quote!(#krate::field::compared(&self.#member, #staged))
-        } else if !input.is_wired() {
-            let as_value = as_value(input, &field.ty, &field.max_len);
-            quote!(#as_value::check_value(&self.#member, #staged))
         } else {
-            let as_field = as_field(input, &field.ty, &field.max_len);
-            quote!(#as_field::check(&self.#member, #staged))
+            field_call(input, field, "check", &quote!(&self.#member, #staged))
         };
         quote! {
             if let ::core::result::Result::Err(__error) = #check {
@@ -333,19 +333,33 @@ fn check(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
     }
 }
 
+/// `&mut place`, which holds the field's staged form, as [`vmstate::Field`] takes it.
+fn staged_mut(input: &Input, field: &Field, place: &TokenStream) -> TokenStream {
+    if input.is_wired() {
+        return quote!(&mut #place);
+    }
+    plain_call(input, field, "staged_mut", &quote!(&mut #place))
+}
+
 fn reset(input: &Input, state: &[&Field]) -> TokenStream {
     let resets = state.iter().filter(|field| !field.equal).map(|field| {
         let member = &field.member;
-        match field.default {
-            DefaultValue::Zero => {
-                let as_field = as_field(input, &field.ty, &field.max_len);
-                quote!(#as_field::reset(&mut self.#member);)
-            }
-            _ => {
-                let value = fresh_value(input, field);
-                quote!(self.#member = #value;)
-            }
+        if default_value(field).is_none() {
+            let reset = field_call(input, field, "reset", &quote!(&mut self.#member));
+            return quote!(#reset;);
         }
+        let fresh = fresh_value(input, field);
+        let staged = staged_mut(input, field, &quote!(__staged));
+        let adopt = field_call(input, field, "adopt", &quote!(&self.#member, #staged));
+        let swap = field_call(input, field, "swap", &quote!(&mut self.#member, #staged));
+        let ty = (!input.is_wired()).then_some(&field.ty).into_iter();
+        // What is configuration in it stays, so does wiring. That a condition then leaves out a field
+        // which the default has, is no error.
+        quote!({
+            let mut __staged #(: #ty)* = #fresh;
+            ::core::mem::drop(#adopt);
+            #swap;
+        })
     });
     quote! {
         fn reset(&mut self) {
@@ -358,9 +372,9 @@ fn hooks(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
     let krate = &input.krate;
     let finishes = state.iter().map(|field| {
         let (member, name) = (&field.member, &field.name);
-        let as_field = as_field(input, &field.ty, &field.max_len);
+        let finished = field_call(input, field, "finish", &quote!(&mut self.#member));
         quote! {
-            if let ::core::result::Result::Err(__error) = #as_field::finish(&mut self.#member) {
+            if let ::core::result::Result::Err(__error) = #finished {
                 return ::core::result::Result::Err(
                     #krate::error::LoadError::within(__error, #name),
                 );
@@ -369,8 +383,8 @@ fn hooks(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
     });
     let rebuilds = state.iter().map(|field| {
         let member = &field.member;
-        let as_field = as_field(input, &field.ty, &field.max_len);
-        quote!(#as_field::rebuild(&mut self.#member);)
+        let rebuild = field_call(input, field, "rebuild", &quote!(&mut self.#member));
+        quote!(#rebuild;)
     });
     let caches: Vec<_> = fields
         .iter()

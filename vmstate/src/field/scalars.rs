@@ -157,10 +157,11 @@ impl<B, T: Field<B>, const N: usize> Field<B> for [T; N] {
     }
 
     fn adopt(&self, staged: &mut Self::Staged) -> Result<(), LoadError> {
+        let mut verdict = Ok(());
         for (index, (live, staged)) in self.iter().zip(staged).enumerate() {
-            live.adopt(staged).map_err(|e| e.within_element(index))?;
+            verdict = verdict.and(live.adopt(staged).map_err(|e| e.within_element(index)));
         }
-        Ok(())
+        verdict
     }
 
     fn agree(&mut self, staged: &Self::Staged) -> Result<(), LoadError> {
@@ -276,8 +277,8 @@ macro_rules! tuple {
             }
 
             fn adopt(&self, staged: &mut Self::Staged) -> Result<(), LoadError> {
-                $(self.$index.adopt(&mut staged.$index).map_err(|e| e.within(stringify!($index)))?;)+
                 Ok(())
+                    $(.and(self.$index.adopt(&mut staged.$index).map_err(|e| e.within(stringify!($index)))))+
             }
 
             fn agree(&mut self, staged: &Self::Staged) -> Result<(), LoadError> {

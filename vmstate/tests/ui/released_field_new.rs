@@ -1,0 +1,12 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 2, lock = "released.lock")]
+struct Timer {
+    count: u8,
+    #[vmstate(since = 2, default = 9)]
+    limit: u8,
+    period: u8,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 2, lock = "released.lock")]
+struct Timer {
+    count: u16,
+    #[vmstate(since = 2, default = 9)]
+    limit: u8,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1, lock = "released.lock")]
+enum Mode {
+    #[vmstate(id = 1)]
+    Idle,
+    #[vmstate(id = 2)]
+    Busy { rest: u8 },
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use vmstate::VmState;
+
+#[derive(VmState)]
+#[vmstate(version = 1, lock = "released.lock")]
+struct Timer {
+    count: u8,
+}
+
+fn main() {}
