@@ -62,7 +62,10 @@ pub fn next_change_ns(now_ns: u64, tick_ns: u64, offset_ticks: u64, compare: u64
 }
 
 impl Clock {
-    /// A clock at power-on.
+    /// A clock at power-on, whose steps last `step_ps` picoseconds.
+    ///
+    /// # Panics
+    /// When a step takes no time.
     #[must_use]
     pub fn new(step_ps: u64) -> Self {
         assert!(step_ps > 0, "a step lasts at least one picosecond");

@@ -74,12 +74,12 @@ pub enum Stop {
 #[derive(VmState, Clone, Debug, PartialEq, Eq)]
 #[vmstate(version = 1, name = "machine")]
 pub struct MachineState {
-    /// Virtual picoseconds of one step.
+    /// Virtual picoseconds of one step; at least 1.
     #[vmstate(equal)]
     pub step_ps: u64,
     /// Whose turn it is.
     pub schedule: Schedule,
-    /// Exit code once the machine is off.
+    /// Exit code once the machine is off, 0 for success; `None` while it is on.
     pub off: Option<u8>,
     /// Seed of everything random that the guest sees, as taken at power-on.
     pub seed: [u8; 32],
@@ -107,15 +107,15 @@ pub struct Machine {
 /// An access of a hart to a device, noted for whoever explains a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Steps before the instruction.
+    /// Steps of the whole machine before the instruction.
     pub steps: u64,
     /// Physical address.
     pub addr: u64,
-    /// Bytes.
+    /// Its width in bytes: 1, 2, 4 or 8.
     pub bytes: u64,
     /// Whether it was a write.
     pub is_write: bool,
-    /// The value read or written; `None` for a fault.
+    /// The value read or written, in its lowest bytes; `None` for a fault.
     pub value: Option<u64>,
 }
 
@@ -223,7 +223,7 @@ impl Machine {
         &self.state
     }
 
-    /// What a reset loads into memory.
+    /// What a reset loads into memory; no two overlap.
     #[must_use]
     pub fn images(&self) -> &[Image] {
         &self.images
@@ -236,7 +236,7 @@ impl Machine {
         &self.properties
     }
 
-    /// The BLAKE3 digest of each image. Taken once: images never change.
+    /// The BLAKE3 digest of each of [`Machine::images`], in their order. Taken once: images never change.
     #[must_use]
     pub fn image_digests(&self) -> &[[u8; 32]] {
         self.image_digests.get_or_init(|| {
@@ -251,7 +251,9 @@ impl Machine {
         self.clock.position = position;
     }
 
-    /// Everything that is saved, but RAM and the position: the machine's own state, harts, devices.
+    /// Everything that is saved, but RAM and the position: `machine` (its own state), `hart0` and so on, and
+    /// the devices by their paths, in this order. `docs/src/snapshot-format.md` says what becomes of it in a
+    /// file.
     #[must_use]
     pub fn instances(&self) -> Instances<&dyn Instance> {
         let mut instances = Instances::new();
@@ -344,7 +346,11 @@ impl Machine {
         self.rewire();
     }
 
-    /// Runs until `until` or until something stops the machine, whichever comes first.
+    /// Runs until `until` or until something stops the machine, whichever comes first. A limit in idle time
+    /// that does not come is passed by one step; any other is met exactly.
+    ///
+    /// # Panics
+    /// When a hart takes more steps than it was given: a bug of ours.
     pub fn run(&mut self, door: &mut dyn Door, until: Position) -> Stop {
         self.settle(door);
         loop {

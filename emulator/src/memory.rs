@@ -240,6 +240,9 @@ impl GuestMemory {
 
     /// The host address of page `page`. Reading through it is always allowed (on the thread that
     /// owns the handle); writing only while the page is fast-writable and tagged.
+    ///
+    /// # Panics
+    /// When there is no page `page`; there are [`GuestMemory::page_count`].
     #[inline]
     #[must_use]
     pub fn host_page(&self, page: usize) -> *mut u8 {
@@ -372,6 +375,9 @@ impl GuestMemory {
     }
 
     /// Zeroes all of RAM, as a power cycle does.
+    ///
+    /// # Panics
+    /// When the host refuses to discard a mapping that is ours alone, which it has no reason to.
     pub fn clear(&self) {
         for page in 0..self.flags.len() {
             if self.page_flags(page).contains(PageFlags::TOUCHED) {

@@ -73,10 +73,10 @@ impl Place {
     }
 }
 
-/// What one hart did from one sample to the next.
+/// What one hart did from one sample to the next: counts of the interval, state at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HartSample {
-    /// Steps taken.
+    /// Steps taken: retired instructions and traps.
     pub steps: u64,
     /// Interrupts taken.
     pub interrupts: u64,
@@ -153,15 +153,15 @@ pub struct Print {
 /// A run as it can be drawn.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Name of the file.
+    /// Name of the recording's file, as it was given.
     pub file: String,
-    /// Identity of the recording.
+    /// Identity of the recording: 8 hexadecimal digits.
     pub recording: String,
     /// Full name of the machine.
     pub machine: String,
     /// Who wrote the recording.
     pub producer: String,
-    /// Virtual picoseconds of one step.
+    /// Virtual picoseconds of one step; at least 1.
     pub step_ps: u64,
     /// Where the picture begins.
     pub from: Place,
@@ -169,17 +169,17 @@ pub struct Picture {
     pub ending: String,
     /// What the recording and the replay disagree about, if they do; the picture ends there.
     pub divergence: Option<String>,
-    /// Names of the modes seen.
+    /// Names of the modes seen, as the architecture calls them, in the order of their first appearance.
     pub modes: Vec<&'static str>,
-    /// The devices.
+    /// The devices, by number.
     pub devices: Vec<DeviceName>,
-    /// The run.
+    /// The run: intervals in order, without gaps, from [`Picture::from`] on.
     pub samples: Vec<Sample>,
-    /// Inputs and annotations.
+    /// Inputs and annotations in between, in order.
     pub marks: Vec<Mark>,
     /// Where checkpoints stand.
     pub checkpoints: Vec<Place>,
-    /// The console.
+    /// What was printed, in order.
     pub console: Vec<Print>,
     /// Bytes of the console that are left out because there are too many.
     pub console_left_out: u64,

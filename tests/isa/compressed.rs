@@ -1,4 +1,4 @@
-//! Encodings of the C extension (RV64C with D), from the manual's chapter 27.
+//! Encodings of the C extension (RV64C with D), from the manual's chapter on it.
 
 use super::encode::bit;
 

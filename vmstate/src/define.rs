@@ -401,6 +401,9 @@ impl KindDef {
     }
 
     /// The byte that stands for the kind in canonical bytes.
+    ///
+    /// # Panics
+    /// Never: the kinds without parameters are all in one table.
     #[must_use]
     pub const fn tag(&self) -> u8 {
         match self {
@@ -421,6 +424,9 @@ impl KindDef {
     }
 
     /// The word for the kind, without its parameters.
+    ///
+    /// # Panics
+    /// Never: the kinds without parameters are all in one table.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {

@@ -46,6 +46,9 @@ pub struct Aclint {
 impl Aclint {
     /// An interruptor for `harts` harts (at most [`MAX_HARTS`]) with ticks of `tick_ns`
     /// nanoseconds.
+    ///
+    /// # Panics
+    /// When there are more harts, or a tick takes no time.
     #[must_use]
     pub fn new(harts: usize, tick_ns: u64) -> Self {
         assert!(harts <= MAX_HARTS && tick_ns > 0, "{harts} harts, {tick_ns} ns");

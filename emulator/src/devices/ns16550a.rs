@@ -29,21 +29,24 @@ const REGISTERS: Region =
 /// Kind of the bytes that the guest sends.
 pub const SERIAL_OUTPUT: &str = "serial.output";
 
+// Offsets of the registers, each a byte wide. Sections of the sheet carry the registers' names.
+
 /// Receiver buffer (read), transmitter holding (write), divisor low with DLAB.
 pub const RBR: u64 = 0;
-/// Interrupt enable, divisor high with DLAB.
+/// Interrupt enable ("Interrupt Enable Register"), divisor high with DLAB.
 pub const IER: u64 = 1;
-/// Interrupt identification (read), FIFO control (write).
+/// Interrupt identification (read; the sheet's "Interrupt Identification Register"), FIFO control (write;
+/// "FIFO Control Register").
 pub const IIR: u64 = 2;
-/// Line control.
+/// Line control ("Line Control Register"): word length, parity, DLAB in bit 7.
 pub const LCR: u64 = 3;
-/// Modem control.
+/// Modem control ("MODEM Control Register"): bit 4 loops back.
 pub const MCR: u64 = 4;
-/// Line status.
+/// Line status ("Line Status Register").
 pub const LSR: u64 = 5;
-/// Modem status.
+/// Modem status ("MODEM Status Register").
 pub const MSR: u64 = 6;
-/// Scratch.
+/// Scratch: a byte that the port keeps ("Scratchpad Register").
 pub const SCR: u64 = 7;
 
 const IER_RECEIVED: u8 = 1 << 0;
@@ -71,7 +74,8 @@ const MSR_CONNECTED: u8 = 0xb0;
 const FIFO_BYTES: usize = 16;
 /// Bytes that wait on the wire at most; more than anybody pastes. What goes beyond is lost.
 const WIRE_BYTES: usize = 0x1_0000;
-/// Frequency of the clock that the divisor divides, in hertz.
+/// Frequency of the clock that the divisor divides, in hertz; a bit lasts 16 of its periods times the divisor
+/// ("Programmable Baud Generator"). The board's device tree tells it to the guest.
 pub const CLOCK_HZ: u64 = 3_686_400;
 
 /// What bytes that wait below the trigger level do. It belongs to the machine's version.
@@ -98,22 +102,30 @@ pub struct Timeout {
 #[derive(VmState, Clone, Debug, PartialEq, Eq)]
 #[vmstate(version = 2, name = "ns16550a")]
 pub struct Ns16550a {
+    /// IER, bits 3 to 0.
     ier: u8,
+    /// FCR: bit 0 and the trigger level as written last; 0 while the FIFOs are off.
     fcr: u8,
+    /// LCR.
     lcr: u8,
+    /// MCR.
     mcr: u8,
+    /// SCR.
     scr: u8,
+    /// Divisor latch: 115,200 baud at power-on.
     #[vmstate(default = 2)]
     divisor: u16,
     /// Overrun since the last read of LSR.
     overrun: bool,
     /// The transmitter became empty and the guest has not yet been told.
     empty_pending: bool,
+    /// The receiver's FIFO, oldest byte first; one byte deep while the FIFOs are off.
     #[vmstate(max_len = 16)]
     receiver: VecDeque<u8>,
     /// Bytes that have come and found no room in the receiver.
     #[vmstate(max_len = 0x1_0000)]
     wire: VecDeque<u8>,
+    /// The character timeout, while it runs or has come.
     #[vmstate(since = 2, default, subsection(needed = |uart: &Self| uart.timeout != Timeout::default()))]
     timeout: Timeout,
     #[vmstate(skip("the machine's version says it"))]

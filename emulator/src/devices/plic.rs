@@ -2,7 +2,8 @@
 //!
 //! Source: "RISC-V Platform-Level Interrupt Controller Specification" 1.0.0. Sources 1 to 95
 //! (0 means none), one context for each privilege mode of each hart that takes external
-//! interrupts.
+//! interrupts. Sections: "Memory Map", "Interrupt Priorities", "Interrupt Pending Bits", "Interrupt Enables",
+//! "Priority Thresholds", "Interrupt Claim Process", "Interrupt Completion".
 //!
 //! Gateways: a source whose line is high and which is neither pending nor in service becomes
 //! pending; a claim takes it into service; completion lets the gateway look at the line again.
@@ -37,7 +38,9 @@ const CONTEXT_STRIDE: u64 = 0x1000;
 #[derive(VmState, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[vmstate(version = 1, name = "sifive-plic-context")]
 pub struct Context {
+    /// Bit `n % 32` of word `n / 32`: source `n` may interrupt this context.
     enabled: [u32; WORDS],
+    /// Only priorities above it interrupt, 0 to 7.
     threshold: u8,
 }
 
@@ -51,9 +54,11 @@ pub struct Plic {
     /// The registers.
     #[vmstate(skip("configuration of the board"))]
     region: Region,
+    /// Priority of each source, 0 (never) to 7.
     priority: [u8; SOURCES],
-    /// Levels of the input lines.
+    /// Levels of the input lines, a bit a source.
     level: [u32; WORDS],
+    /// Sources that wait to be claimed, a bit a source.
     pending: [u32; WORDS],
     /// Claimed and not yet completed.
     in_service: [u32; WORDS],
@@ -71,6 +76,9 @@ enum Register {
 
 impl Plic {
     /// A controller with `contexts` contexts, at most [`MAX_CONTEXTS`].
+    ///
+    /// # Panics
+    /// When there are more.
     #[must_use]
     pub fn new(contexts: usize) -> Self {
         assert!(contexts <= MAX_CONTEXTS, "{contexts} contexts");

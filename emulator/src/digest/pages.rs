@@ -37,6 +37,9 @@ impl PageTree {
     }
 
     /// The tree over what `memory` holds. Nothing about the memory changes, its epoch included.
+    ///
+    /// # Panics
+    /// When a touched page is no guest RAM: a bug of ours.
     #[must_use]
     pub fn of(memory: &GuestMemory) -> Self {
         let mut tree = Self::new(memory.page_count());

@@ -155,6 +155,9 @@ impl Batch {
     }
 
     /// Adds a record at or after the one before.
+    ///
+    /// # Panics
+    /// When it lies before that one, or carries more than [`MAX_DATA`] bytes.
     pub fn push(&mut self, record: &Record) {
         assert!(record.data.len() <= MAX_DATA, "a record carries at most {MAX_DATA} bytes");
         assert!(

@@ -241,6 +241,9 @@ impl PackedPiece {
 
     /// Packs `content`, which begins at `offset` of the thing called `identity`. Needs no writer, so it
     /// can run on a thread of its own.
+    ///
+    /// # Panics
+    /// When `content` is longer than 4 MiB, the most that a piece holds.
     #[must_use]
     pub fn pack(identity: u64, offset: u64, content: &[u8], is_last: bool) -> Self {
         assert!(content.len() <= PIECE_LEN, "a piece has at most {PIECE_LEN} bytes");

@@ -65,7 +65,7 @@ impl MachineBuilder {
     /// Adds what is in memory after every reset.
     ///
     /// # Errors
-    /// [`ImageError`] when it does not fit.
+    /// [`ImageError`] when it does not lie in RAM, or overlaps another.
     pub fn image(&mut self, image: Image) -> Result<(), ImageError> {
         image.check(&self.memory, &self.images)?;
         self.images.push(image);

@@ -23,7 +23,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The first turn is hart 0's.
+    /// Turns of `quantum` steps for `harts` harts; the first is hart 0's.
+    ///
+    /// # Panics
+    /// When there is no hart or a turn has no step.
     #[must_use]
     pub fn new(harts: usize, quantum: u64) -> Self {
         assert!(harts > 0 && quantum > 0, "{harts} harts, {quantum} steps");

@@ -70,6 +70,9 @@ impl GuestMemory {
 
     /// Puts back every page that this epoch preserved, through [`GuestMemory::write`], so that
     /// code, page tables and watches hear of it. The pages stay dirty.
+    ///
+    /// # Panics
+    /// When a preserved page is no guest RAM: a bug of ours.
     pub fn rewind_epoch(&self) {
         let preserved = self.epoch.borrow().preserved.clone();
         for (page, content) in preserved {
@@ -81,6 +84,9 @@ impl GuestMemory {
     }
 
     /// A copy of page `page`.
+    ///
+    /// # Panics
+    /// When there is no page `page`; there are [`GuestMemory::page_count`].
     #[must_use]
     pub fn copy_page(&self, page: usize) -> Box<[u8]> {
         let mut content = vec![0; PAGE_LEN];

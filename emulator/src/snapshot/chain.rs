@@ -52,6 +52,9 @@ impl Layer {
     }
 
     /// A raw section's entry by path.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Shape`] when the file has no such section.
     pub fn raw(&self, section: &str) -> Result<&RawEntry, SnapshotError> {
         let raws = &self.snapshot.header().raws;
         raws.iter().find(|raw| raw.path == section).ok_or_else(|| SnapshotError::Shape {

@@ -79,6 +79,9 @@ impl RamBody {
     }
 
     /// Declares the section.
+    ///
+    /// # Panics
+    /// When a packed frame, which holds about 1 MiB, is longer than 4 GiB: a bug of ours.
     pub fn declare(&self, builder: &mut SnapshotBuilder) {
         let (encoding, map, data_len) = match &self.frames {
             None => (ENCODING_PAGES, self.pages.encode(), self.pages.data_len()),

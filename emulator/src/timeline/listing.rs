@@ -1,7 +1,8 @@
 //! A recording in words: what `emulator info` and `emulator dump` print of it.
 //!
 //! Both are made for two readers, people and scripts: the text form is stable enough to be read,
-//! the JSON form is the interface.
+//! the JSON form is the interface. Fields of the public structs are the keys of its objects; what the
+//! recording holds of them says `docs/src/journal-format.md`.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -23,30 +24,30 @@ use super::state::StateChange;
 pub struct Summary {
     /// The recorded machine.
     pub description: Description,
-    /// Identity of the recording, as its frames carry it.
+    /// Identity of the recording, as its frames carry it: 8 hexadecimal digits.
     pub recording: String,
     /// Bytes of the file up to which it can be trusted.
     pub bytes: u64,
-    /// Number of inputs.
+    /// Number of inputs: records that replay needs.
     pub inputs: u64,
     /// Number of inputs and annotations.
     pub records: u64,
-    /// Positions of the checkpoints in it: steps.
+    /// Steps at which its checkpoints were taken, ascending.
     pub checkpoints: Vec<u64>,
     /// Whether it holds its images, so that replay needs nothing else.
     pub packed: bool,
-    /// Last position that can be replayed: steps.
+    /// Last position that can be replayed: steps since power-on.
     pub last_steps: u64,
     /// Last position that can be replayed: idle nanoseconds.
     pub last_idle_ns: u64,
-    /// How the file ends, in words.
+    /// How the file ends and up to where it can be replayed, in words ([`ending_in_words`]).
     pub ending: String,
     /// Whether it ends as it was meant to.
     pub complete: bool,
 }
 
 impl Summary {
-    /// Sums up a recording.
+    /// Sums up a recording from what opening it found; reads nothing more of the file.
     #[must_use]
     pub fn of(recording: &Reader) -> Self {
         let frames = recording.frames();
@@ -119,21 +120,21 @@ pub struct Line {
     /// Number of the input, as `event:N` takes it; annotations have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
-    /// Steps.
+    /// Where it took effect: steps since power-on.
     pub steps: u64,
-    /// Idle nanoseconds.
+    /// Idle nanoseconds since power-on.
     pub idle_ns: u64,
-    /// Sequence.
+    /// Number of the event among those at one point, from 0.
     pub sequence: u64,
     /// Kind, by name.
     pub kind: String,
-    /// Whom it concerns; empty for the machine.
+    /// Whom it concerns: an instance path; empty for the machine.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub target: String,
-    /// Transcript hash, 16 hexadecimal digits.
+    /// Transcript hash just before it, 16 hexadecimal digits, where one was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
-    /// The content in words or escaped bytes.
+    /// The content in words, hexadecimal digits or as a quoted string with escapes, as the kind has it.
     pub content: String,
 }
 

@@ -75,6 +75,9 @@ pub(super) enum Busy {
 impl<D: Door> Recorder<D> {
     /// Records what `inner` lets in to `writer`. Digests are taken every `transcript_every` and
     /// `state_every` steps.
+    ///
+    /// # Panics
+    /// When one of the two is 0.
     pub fn new(inner: D, writer: Writer, transcript_every: u64, state_every: u64) -> Self {
         assert!(transcript_every > 0 && state_every > 0, "digests are some steps apart");
         Self {

@@ -62,6 +62,9 @@ impl Ledger {
     }
 
     /// Takes in what was written since the last call. Begins an epoch of the machine's memory.
+    ///
+    /// # Panics
+    /// When a dirty page is no guest RAM: a bug of ours.
     pub fn update(&mut self, machine: &Machine) {
         let memory = machine.memory();
         let mut content = [0; PAGE_LEN];

@@ -310,6 +310,9 @@ impl Header {
     }
 
     /// Refuses a file that this build can describe but not load.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Version`] for a container version of a later build, or 0.
     pub fn check_loadable(&self) -> Result<(), ContainerError> {
         if self.container_version > CONTAINER_VERSION || self.container_version == 0 {
             return Err(Place::header(8).error(ErrorKind::Version {

@@ -43,6 +43,9 @@ pub struct PageMap {
 
 impl PageMap {
     /// An empty map of pages of `page_len` bytes, a power of two.
+    ///
+    /// # Panics
+    /// When `page_len` is none.
     pub fn new(page_len: u32) -> Self {
         assert!(page_len.is_power_of_two(), "a page is a power of two long");
         Self { page_len, runs: Vec::new() }

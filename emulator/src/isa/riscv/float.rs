@@ -1,4 +1,7 @@
-//! The extensions F, D and Zfhmin (unprivileged specification, chapters 20, 21, 24).
+//! The extensions F, D and Zfhmin.
+//!
+//! Source: RISC-V Unprivileged ISA 20240411, the chapters of the three extensions; sections are named by
+//! their titles.
 //!
 //! Problem: about a hundred instructions, most of them one operation in several formats. Strategy:
 //! an instruction is a row of a table (`decode`) that names one [`Operation`] and its formats; moves
@@ -7,11 +10,11 @@
 //! with a description that lets a translator use the host instead.
 //!
 //! Registers are 64 bits. A narrower value is *boxed*: all bits above it are ones. An operand that
-//! is not boxed is the canonical NaN (21.2), except to moves and stores, which take bits as they
+//! is not boxed is the canonical NaN ("NaN Boxing of Narrower Values"), except to moves and stores, which take bits as they
 //! are.
 //!
 //! Not here: whether the instruction may run. The processor refuses it while `mstatus.FS` is off,
-//! and when [`FloatInstruction::rounds_dynamically`] and `frm` holds no mode (20.2); it marks the
+//! and when [`FloatInstruction::rounds_dynamically`] and `frm` holds no mode ("Floating-Point Control and Status Register"); it marks the
 //! state dirty.
 
 mod compute;

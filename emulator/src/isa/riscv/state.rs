@@ -1,23 +1,30 @@
 //! Architectural state of a hart: what a snapshot holds.
+//!
+//! Sources are sections of the RISC-V Privileged Architecture 1.13, of its chapters "Machine-Level ISA"
+//! (M) and "Supervisor-Level ISA" (S), unless another manual is named. A register holds what a read of it
+//! returns, unless its field says otherwise; what a guest may write into it is [`csr::write`]'s to say, so
+//! bits that are read-only zero in this implementation stay zero here.
+//!
+//! [`csr::write`]: super::csr::write
 
 use super::features::Features;
 use super::pmp::Pmp;
 use vmstate::VmState;
 
-/// Privilege modes, encoded as in `mstatus.MPP`.
+/// Privilege modes, encoded as in `mstatus.MPP` (chapter "Introduction", section "Privilege Levels").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Privilege {
-    /// U.
+    /// U: applications.
     User = 0,
-    /// S.
+    /// S: operating systems.
     Supervisor = 1,
-    /// M.
+    /// M: firmware; reset and undelegated traps lead here.
     Machine = 3,
 }
 
 impl Privilege {
-    /// From its two-bit encoding; the reserved one reads as user.
+    /// From the lowest two bits of `bits`; the reserved encoding 2 reads as user.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         match bits & 3 {
@@ -28,7 +35,8 @@ impl Privilege {
     }
 }
 
-/// Fields of `mstatus` (Privileged Architecture 1.13, "Machine Status Registers").
+/// Fields of `mstatus`, as masks unless they are called a shift (M, "Machine Status (`mstatus` and
+/// `mstatush`) Registers").
 #[expect(missing_docs, reason = "named as in the manual")]
 pub mod status {
     pub const SIE: u64 = 1 << 1;
@@ -55,7 +63,8 @@ pub mod status {
     pub const WRITABLE: u64 = SUPERVISOR | MIE | MPIE | MPP | MPRV | TVM | TW | TSR;
 }
 
-/// Interrupt numbers as bits of `mip` and `mie`.
+/// Interrupts as bits of `mip`, `mie` and `mideleg`: bit N is interrupt number N (M, "Machine Interrupt
+/// (`mip` and `mie`) Registers").
 #[expect(missing_docs, reason = "named as in the manual")]
 pub mod interrupt {
     pub const SSI: u64 = 1 << 1;
@@ -64,11 +73,14 @@ pub mod interrupt {
     pub const MTI: u64 = 1 << 7;
     pub const SEI: u64 = 1 << 9;
     pub const MEI: u64 = 1 << 11;
+    /// Those of S, which can be delegated.
     pub const SUPERVISOR: u64 = SSI | STI | SEI;
+    /// All that there are.
     pub const ALL: u64 = SUPERVISOR | MSI | MTI | MEI;
 }
 
-/// Fields of `menvcfg`.
+/// Fields of `menvcfg`, and of `senvcfg` up to CBZE (M, "Machine Environment Configuration (`menvcfg`)
+/// Register"; S, "Supervisor Environment Configuration (`senvcfg`) Register").
 #[expect(missing_docs, reason = "named as in the manual")]
 pub mod environment {
     pub const FIOM: u64 = 1;
@@ -81,15 +93,18 @@ pub mod environment {
     pub const STCE: u64 = 1 << 63;
 }
 
-/// A hart's architectural state.
+/// A hart's architectural state. Its defaults are the state at reset (M, "Reset"; what the manual leaves
+/// open is zero). Generated code finds fields by their offsets, so it is `repr(C)`.
 #[repr(C)]
 #[derive(VmState, Clone, Debug, PartialEq)]
 #[vmstate(version = 1, name = "riscv-hart-state")]
 pub struct State {
-    /// Integer registers; `x[0]` stays zero.
+    /// Integer registers by number; `x[0]` stays zero (Unprivileged ISA, "Programmers' Model
+    /// for Base Integer ISA").
     #[vmstate(validate = zero_is_zero)]
     pub x: [u64; 32],
-    /// Floating-point registers, raw bits.
+    /// Floating-point registers by number, raw bits; narrower values are boxed in ones (Unprivileged ISA,
+    /// "NaN Boxing of Narrower Values").
     pub f: [u64; 32],
     /// Virtual address of the load reservation; all ones for none. What ends it, besides a
     /// store-conditional: [`State::lose_reservation`] says.
@@ -97,73 +112,87 @@ pub struct State {
     pub reservation_address: u64,
     /// The value that was loaded there.
     pub reservation_value: u64,
-    /// Virtual address of the next instruction.
+    /// Virtual address of the next instruction; even.
     pub pc: u64,
-    /// Accrued floating-point exceptions.
+    /// `fcsr` bits 4 to 0: accrued exceptions NV, DZ, OF, UF, NX from the top (Unprivileged ISA,
+    /// "Floating-Point Control and Status Register"). 0 to 31.
     #[vmstate(validate = |bits: &u8| within(*bits, 0x1f))]
     pub fflags: u8,
-    /// Rounding mode.
+    /// `fcsr` bits 7 to 5: the dynamic rounding mode. 0 to 7; 5 to 7 make instructions that use it illegal.
     #[vmstate(validate = |bits: &u8| within(*bits, 7))]
     pub frm: u8,
-    /// Privilege, as encoded in `mstatus.MPP`.
+    /// Privilege, as encoded in `mstatus.MPP`: 0, 1 or 3 ([`Privilege`]).
     #[vmstate(default = 3, validate = known_privilege)]
     pub privilege: u8,
-    /// Whether it waits for an interrupt (WFI).
+    /// Whether it waits for an interrupt (M, "Wait for Interrupt").
     pub waiting: bool,
-    /// `mstatus` without its read-only fields.
+    /// `mstatus`, the bits of [`status::WRITABLE`]; SD, UXL and SXL are added when it is read (M, "Machine
+    /// Status (`mstatus` and `mstatush`) Registers"). `sstatus` shows [`status::SUPERVISOR`] of it.
     pub mstatus: u64,
-    /// The software-writable bits of `mip`.
+    /// The bits of `mip` that software has set, of [`interrupt::SUPERVISOR`] (M, "Machine Interrupt (`mip`
+    /// and `mie`) Registers"). What reads as `mip` is [`State::pending`].
     pub mip: u64,
-    /// Levels of the interrupt inputs, as bits of `mip`.
+    /// Levels of the interrupt inputs, as bits of `mip`: what the wires of the board say.
     pub lines: u64,
-    /// Interrupt enables.
+    /// `mie`: interrupt enables, of [`interrupt::ALL`]; `sie` shows those that are delegated.
     pub mie: u64,
-    /// Exceptions delegated to S.
+    /// `medeleg`: exceptions delegated to S, bit N for cause N (M, "Machine Trap Delegation (`medeleg` and
+    /// `mideleg`) Registers").
     pub medeleg: u64,
-    /// Interrupts delegated to S.
+    /// `mideleg`: interrupts delegated to S, of [`interrupt::SUPERVISOR`].
     pub mideleg: u64,
-    /// M trap vector.
+    /// `mtvec`: virtual address of M's handlers in bits 63 to 2, the mode in 1 to 0: 0 direct, 1 vectored (M,
+    /// "Machine Trap-Vector Base-Address (`mtvec`) Register").
     pub mtvec: u64,
-    /// M scratch.
+    /// `mscratch`, any value (M, "Machine Scratch (`mscratch`) Register").
     pub mscratch: u64,
-    /// M exception pc.
+    /// `mepc`: virtual address of what was interrupted, even (M, "Machine Exception Program Counter (`mepc`)
+    /// Register").
     pub mepc: u64,
-    /// M cause.
+    /// `mcause`: number of the exception, or of the interrupt with bit 63 set (M, "Machine Cause (`mcause`)
+    /// Register").
     pub mcause: u64,
-    /// M trap value.
+    /// `mtval`: the address that failed or the bits of the instruction, by cause (M, "Machine Trap Value
+    /// (`mtval`) Register").
     pub mtval: u64,
-    /// S trap vector.
+    /// `stvec`, as `mtvec` (S, "Supervisor Trap Vector Base Address (`stvec`) Register").
     pub stvec: u64,
-    /// S scratch.
+    /// `sscratch`, any value (S, "Supervisor Scratch (`sscratch`) Register").
     pub sscratch: u64,
-    /// S exception pc.
+    /// `sepc`, as `mepc` (S, "Supervisor Exception Program Counter (`sepc`) Register").
     pub sepc: u64,
-    /// S cause.
+    /// `scause`, as `mcause` (S, "Supervisor Cause (`scause`) Register").
     pub scause: u64,
-    /// S trap value.
+    /// `stval`, as `mtval` (S, "Supervisor Trap Value (`stval`) Register").
     pub stval: u64,
-    /// Translation root.
+    /// `satp`: MODE in bits 63 to 60 (0 bare, 8 Sv39, 9 Sv48), ASID in 59 to 44, physical page number of the
+    /// root table in 43 to 0 (S, "Supervisor Address Translation and Protection (`satp`) Register").
     pub satp: u64,
-    /// S timer compare value.
+    /// `stimecmp`, in ticks of `time`: STI is pending from there on, where `menvcfg.STCE` is set (S,
+    /// "Supervisor Timer (`stimecmp`) Register"). All ones after reset: never.
     #[vmstate(default = u64::MAX)]
     pub stimecmp: u64,
-    /// Counters that S may read.
+    /// `mcounteren`: the counters that S and U may read, bit 0 `cycle`, 1 `time`, 2 `instret` (M, "Machine
+    /// Counter-Enable (`mcounteren`) Register").
     pub mcounteren: u32,
-    /// Counters that U may read.
+    /// `scounteren`: of those, the ones that U may read (S, "Counter-Enable (`scounteren`) Register").
     pub scounteren: u32,
-    /// Counters that stand still.
+    /// `mcountinhibit`: the counters that stand still; bit 1 is always 0 (M, "Machine Counter-Inhibit
+    /// (`mcountinhibit`) Register").
     pub mcountinhibit: u32,
-    /// Environment configuration for S.
+    /// `menvcfg`: what S and U may do, the fields of [`environment`] (M, "Machine Environment Configuration
+    /// (`menvcfg`) Register").
     pub menvcfg: u64,
-    /// Environment configuration for U.
+    /// `senvcfg`: what U may do (S, "Supervisor Environment Configuration (`senvcfg`) Register").
     pub senvcfg: u64,
-    /// Cycles: steps taken, while not inhibited.
+    /// `mcycle`: steps taken while not inhibited, wrapping (M, "Hardware Performance Monitor"). A cycle is a
+    /// step here.
     pub mcycle: u64,
-    /// Instructions retired, while not inhibited.
+    /// `minstret`: instructions retired while not inhibited, wrapping; a trap is a step but retires nothing.
     pub minstret: u64,
-    /// Rolling hash of the traps taken, for comparing runs.
+    /// Rolling hash of the traps taken, position, cause and pc of each, for comparing runs. No guest sees it.
     pub trap_hash: u64,
-    /// Physical memory protection.
+    /// `pmpcfg` and `pmpaddr` (M, "Physical Memory Protection").
     pub pmp: Pmp,
 }
 
@@ -188,7 +217,8 @@ impl State {
     }
 
     /// Ends the load reservation: a store of others, or an address that may have come to mean
-    /// something else, must not let a store-conditional succeed (Unprivileged ISA, chapter "A").
+    /// something else, must not let a store-conditional succeed (Unprivileged ISA, "Zalrsc Extension for
+    /// Load-Reserved/Store-Conditional Instructions").
     pub fn lose_reservation(&mut self) {
         self.reservation_address = u64::MAX;
     }
@@ -209,7 +239,8 @@ impl State {
         Privilege::from_bits(u64::from(self.privilege))
     }
 
-    /// `misa`.
+    /// `misa` of a hart with `features`: MXL 2 (64 bits) and the letters of its extensions (M, "Machine ISA
+    /// (`misa`) Register"). Read-only here.
     #[must_use]
     pub fn misa(features: Features) -> u64 {
         let letters = [
@@ -224,7 +255,8 @@ impl State {
         extensions.fold(2 << 62, |misa, letter| misa | 1 << (letter - b'a'))
     }
 
-    /// `mip`, at `time` (in ticks of the `time` register).
+    /// `mip` as it reads at `time`, in ticks of the `time` register: what software set, the inputs, and with
+    /// Sstc enabled the comparison in place of STI.
     #[must_use]
     pub fn pending(&self, time: u64) -> u64 {
         let mut pending = self.mip | self.lines;
@@ -237,7 +269,8 @@ impl State {
         pending
     }
 
-    /// The interrupt that is taken before the next instruction, if any: its number.
+    /// The number of the interrupt that is taken before the next instruction at `time` (ticks), if any: by
+    /// enables, delegation and priority (M, "Machine Interrupt (`mip` and `mie`) Registers").
     #[must_use]
     pub fn takeable_interrupt(&self, time: u64) -> Option<u64> {
         let pending = self.pending(time) & self.mie;
@@ -255,7 +288,9 @@ impl State {
         [11, 3, 7, 9, 1, 5].into_iter().find(|&number| candidates >> number & 1 != 0)
     }
 
-    /// Takes a trap: `cause` as in `mcause`, interrupt bit included. `steps` is its position.
+    /// Takes a trap in the mode that delegation says, and leaves `pc` at its handler: `cause` as in `mcause`,
+    /// interrupt bit included, `tval` as in `mtval`. `steps` is its position on the timeline (M, "Privilege and
+    /// Global Interrupt-Enable Stack in `mstatus` register").
     pub fn take_trap(&mut self, cause: u64, tval: u64, steps: u64) {
         let mixed = steps ^ cause.rotate_left(32) ^ self.pc.rotate_left(17);
         self.trap_hash =
@@ -290,7 +325,7 @@ impl State {
         self.pc = if vector & 3 == 1 && is_interrupt { base + 4 * number } else { base };
     }
 
-    /// Privilege of loads and stores, `mstatus.MPRV` considered.
+    /// Privilege of loads and stores, `mstatus.MPRV` considered (M, "Memory Privilege in `mstatus` Register").
     #[must_use]
     pub fn data_privilege(&self) -> Privilege {
         if self.mstatus & status::MPRV != 0 && self.privilege() == Privilege::Machine {
@@ -300,7 +335,7 @@ impl State {
         }
     }
 
-    /// Counts `steps` steps of which `retired` are instructions.
+    /// Counts `steps` steps, of which `retired` are retired instructions, in the counters that run.
     #[inline(always)]
     pub fn count(&mut self, steps: u64, retired: u64) {
         if self.mcountinhibit == 0 {

@@ -13,7 +13,8 @@ pub struct Trap {
     pub tval: u64,
 }
 
-/// Exception numbers (Privileged Architecture 1.13, table "Machine cause register values").
+/// Exception numbers (Privileged Architecture 1.13, section "Machine Cause (`mcause`) Register", table
+/// "Machine cause (`mcause`) register values after trap").
 #[expect(missing_docs, reason = "named as in the manual")]
 pub mod cause {
     pub const FETCH_ACCESS: u64 = 1;

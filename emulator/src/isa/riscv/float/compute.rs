@@ -94,7 +94,7 @@ fn to_integer<F: Format>(env: &mut Riscv, operation: Operation, a: F::Bits, b: F
     }
 }
 
-/// The result of `fclass` (table 23).
+/// The result of `fclass` (Unprivileged ISA, table "Format of result of FCLASS instruction").
 fn class_mask<F: Format>(bits: F::Bits) -> u64 {
     let bit = match (classify::<F>(bits), F::is_negative(bits)) {
         (Class::Infinity, true) => 0,

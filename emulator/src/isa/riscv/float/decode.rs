@@ -1,4 +1,4 @@
-//! The table of encodings (unprivileged specification, chapter 37).
+//! The table of encodings (RISC-V Unprivileged ISA 20240411, "RV32/64G Instruction Set Listings").
 
 use std::fmt;
 

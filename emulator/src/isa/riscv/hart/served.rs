@@ -35,6 +35,9 @@ impl Hart {
     }
 
     /// The same for a store; also refuses those that others must hear of.
+    ///
+    /// # Panics
+    /// When a page that was just found in RAM cannot be written: a bug of ours.
     pub fn slow_store(
         &mut self,
         memory: &GuestMemory,
