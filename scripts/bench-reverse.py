@@ -4,6 +4,7 @@ import os
 import random
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,57 @@ def ours(forward_ns, command):
     gdb.close()
 
 
+# At 0x8000_0000; rounds of five instructions, a million but for 576 of them.
+LOOP = [
+    0x00002417,  #       auipc s0, 2
+    0x000F44B7,  #       lui s1, 0xf4
+    0x04040023,  # loop: sb zero, 64(s0)   the value that is there
+    0x04943423,  #       sd s1, 72(s0)     another each time
+    0x05042303,  #       lw t1, 80(s0)
+    0xFFF48493,  #       addi s1, s1, -1
+    0xFE0498E3,  #       bnez s1, loop
+    0x001002B7,  #       lui t0, 0x100
+    0x00005337,  #       lui t1, 5
+    0x55530313,  #       addi t1, t1, 0x555
+    0x0062A023,  #       sw t1, 0(t0)      power off
+    0x0000006F,  #       j .
+]
+
+
+def loop(_, command):
+    """Searches of a loop with a million hits. `command` is the emulator and a folder for files."""
+    emulator, scratch = command
+    program, recording = os.path.join(scratch, "loop"), os.path.join(scratch, "loop.rec")
+    with open(program, "wb") as file:
+        file.write(struct.pack(f"<{len(LOOP)}I", *LOOP))
+    record = [emulator, "--memory", "16M", "--pace", "max", "--bios", program, "--record", recording]
+    subprocess.run(record, stdin=subprocess.DEVNULL, check=True)
+    gdb = Gdb([emulator, "--replay", recording, "--gdb"])
+    rounds = 0xF4000
+    for name, before, after, motion in [
+        ("a breakpoint", "Z0,80000008,4", "z0,80000008,4", "bc"),
+        ("a breakpoint whose condition is false", "monitor break 0x80000008 if s1 == 0", "monitor delete 0x80000008", "bc"),
+        ("the same forward", "monitor break 0x80000008 if s1 == 0", "monitor delete 0x80000008", "vCont;c"),
+        ("a watch of a value that stays", "Z2,80002040,1", "z2,80002040,1", "bc"),
+        ("the same forward", "Z2,80002040,1", "z2,80002040,1", "vCont;c"),
+        ("a watch of a value that changes", "Z2,80002048,8", "z2,80002048,8", "bc"),
+        ("a watched read", "Z3,80002050,4", "z3,80002050,4", "bc"),
+        ("a watch beside what is accessed", "Z4,80002058,8", "z4,80002058,8", "bc"),
+        ("last-write", "", "", "monitor last-write 0x80002040 1"),
+        ("last-exec", "", "", "monitor last-exec 0x8000000c"),
+    ]:
+        say = lambda line: gdb.monitor(line[8:]) if line.startswith("monitor ") else gdb.ask(line)
+        gdb.monitor("seek 0" if motion.startswith("v") else "seek end")
+        if before:
+            say(before)
+        taken, reply = timed(lambda: say(motion))
+        where = gdb.monitor("where").split(",")[0].strip()
+        if after:
+            say(after)
+        print(f"{name}: {taken:.0f} ms, {taken * 1e6 / rounds:.0f} ns a round; {reply.strip()[:40]!r} at {where}")
+    gdb.close()
+
+
 def qemu(_, command):
     """QEMU's reverse debugging late in the replay of a boot."""
     target = 800_000_000
@@ -150,4 +202,4 @@ def qemu(_, command):
     gdb.close()
 
 
-{"ours": ours, "qemu": qemu}[sys.argv[1]](int(sys.argv[2]), sys.argv[3:])
+{"ours": ours, "loop": loop, "qemu": qemu}[sys.argv[1]](int(sys.argv[2]), sys.argv[3:])

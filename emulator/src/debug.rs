@@ -34,8 +34,8 @@ pub use engine::{Effort, Engine, Motion, Past, Searched, Traced};
 pub use error::{DebugError, Show};
 pub use stop::{Access, Breakpoint, BreakpointKind, Reason, Stop, Watchpoint};
 pub use subject::{
-    Another, CaptureId, Destination, Digest, Extent, Halt, Heed, Mark, Operator, Subject, Watch,
-    WatchHit,
+    Another, CaptureId, Destination, Digest, Extent, Halt, Heed, Judge, Mark, Operator, Subject,
+    View, Watch, WatchHit,
 };
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod board;
 mod builder;
 mod fabric;
 mod image;
+mod onlooker;
 pub mod report;
 pub mod schedule;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod tests;
 pub use builder::MachineBuilder;
 pub use fabric::{Activity, Fabric, Mapping, Sink};
 pub use image::{Image, ImageError};
+pub use onlooker::{Nobody, Onlooker};
 pub use schedule::Schedule;
 
 use std::{collections::BTreeMap, sync::OnceLock};
@@ -46,7 +48,7 @@ use crate::{
     digest::Transcript,
     door::{Door, Event, Moment, Output, PowerOn, Reply, Wake, kind},
     memory::GuestMemory,
-    vcpu::{SliceEnd, Surroundings, Vcpu},
+    vcpu::{Slice, SliceEnd, Surroundings, Vcpu},
 };
 
 /// Why [`Machine::run`] returned.
@@ -352,6 +354,17 @@ impl Machine {
     /// # Panics
     /// When a hart takes more steps than it was given: a bug of ours.
     pub fn run(&mut self, door: &mut dyn Door, until: Position) -> Stop {
+        self.run_before(&mut Nobody, door, until)
+    }
+
+    /// The same before the eyes of an `onlooker`, which says whether the run stays where a debugger
+    /// has set something.
+    pub fn run_before(
+        &mut self,
+        onlooker: &mut dyn Onlooker,
+        door: &mut dyn Door,
+        until: Position,
+    ) -> Stop {
         self.settle(door);
         loop {
             if let Some(code) = self.state.off {
@@ -360,21 +373,24 @@ impl Machine {
             if self.clock.position >= until {
                 return Stop::Until;
             }
-            match door.take(self.moment()) {
+            let before = self.clock.position;
+            let hart = self.state.schedule.cursor();
+            let stop = match door.take(self.moment()) {
                 Reply::Leave => return Stop::Left,
                 Reply::Event(event) => {
                     if self.deliver(&event).is_none() {
                         return Stop::Undeliverable(event);
                     }
                     self.clock.position.sequence += 1;
-                    self.settle(door);
-                    continue;
+                    None
                 }
-                Reply::Nothing => {}
-            }
-            let stop =
-                if self.is_idle() { self.warp(door, until) } else { self.slice(door, until) };
+                Reply::Nothing if self.is_idle() => self.warp(door, until),
+                Reply::Nothing => self.slice(onlooker, door, until),
+            };
             self.settle(door);
+            if onlooker.stays_behind(self, before, hart) {
+                return Stop::Debug { hart };
+            }
             if let Some(stop) = stop {
                 return stop;
             }
@@ -396,15 +412,41 @@ impl Machine {
     }
 
     /// Runs one slice of the hart whose turn it is.
-    fn slice(&mut self, door: &mut dyn Door, until: Position) -> Option<Stop> {
+    fn slice(
+        &mut self,
+        onlooker: &mut dyn Onlooker,
+        door: &mut dyn Door,
+        until: Position,
+    ) -> Option<Stop> {
         let position = self.clock.position;
         // A limit that lies in idle time which does not come is passed by one step.
         let until_steps = until.steps.max(position.steps + 1);
         let end = self.horizon_steps().min(door.horizon(self.moment())).min(until_steps);
         let cursor = self.state.schedule.cursor();
-        let budget = (end - position.steps).min(self.state.schedule.steps_left());
-        debug_assert!(budget > 0, "something is due at {position:?} and has not been settled");
-        let hart = &mut self.harts[cursor];
+        let mut left = (end - position.steps).min(self.state.schedule.steps_left());
+        debug_assert!(left > 0, "something is due at {position:?} and has not been settled");
+        loop {
+            let slice = self.run_hart(cursor, left);
+            if slice.end != SliceEnd::Breakpoint {
+                return None;
+            }
+            if onlooker.stays_at(self, cursor) {
+                return Some(Stop::Debug { hart: cursor });
+            }
+            // Where a slice is cut cannot be seen, so it goes on behind the instruction.
+            self.harts[cursor].inspect_mut().heed_breakpoints(false);
+            let step = self.run_hart(cursor, 1);
+            self.harts[cursor].inspect_mut().heed_breakpoints(true);
+            left -= slice.steps + step.steps;
+            if step.end != SliceEnd::Budget || left == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Has a hart take at most `budget` steps, and counts them.
+    fn run_hart(&mut self, hart: usize, budget: u64) -> Slice {
+        let position = self.clock.position;
         let mut bus = FabricBus {
             accesses: self.accesses.as_mut(),
             fabric: &mut self.fabric,
@@ -413,14 +455,14 @@ impl Machine {
             clock: &self.clock,
         };
         let mut around = Surroundings { memory: &self.memory, bus: &mut bus, clock: &self.clock };
-        let slice = hart.run(budget, &mut around);
-        assert!(slice.steps <= budget, "hart {cursor} took {} of {budget}", slice.steps);
+        let slice = self.harts[hart].run(budget, &mut around);
+        assert!(slice.steps <= budget, "hart {hart} took {} of {budget}", slice.steps);
         if slice.steps > 0 {
             let steps = position.steps + slice.steps;
             self.clock.position = Position { steps, sequence: 0, ..position };
             self.state.schedule.took(slice.steps);
         }
-        (slice.end == SliceEnd::Debug).then_some(Stop::Debug { hart: cursor })
+        slice
     }
 
     /// Steps at which a timer of a device or a hart is due.

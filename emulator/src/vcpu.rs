@@ -36,9 +36,10 @@ pub enum SliceEnd {
     Attention,
     /// The processor waits for an interrupt and none is pending; it takes no steps until one is.
     Idle,
-    /// A debugger's breakpoint or watchpoint was hit; `pc` stands at the instruction, which has not
-    /// been executed.
-    Debug,
+    /// The instruction at `pc`, which has not been executed, has a breakpoint that is heeded.
+    Breakpoint,
+    /// The last instruction accessed watched memory.
+    Watched,
 }
 
 /// The outcome of one slice.

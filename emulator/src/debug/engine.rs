@@ -7,6 +7,7 @@
 mod effort;
 mod forward;
 mod history;
+mod points;
 mod resume;
 mod reverse;
 mod scouts;
@@ -20,7 +21,6 @@ pub use trace::Traced;
 
 use std::{
     collections::BTreeSet,
-    ops::Range,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -32,35 +32,23 @@ use crate::{
 
 use super::{
     Access, Breakpoint, BreakpointKind, Checkpoints, DebugError, Reason, Stop, Subject, Watch,
-    WatchHit, Watchpoint,
-    expression::{Expression, Values},
+    Watchpoint, expression::Expression,
 };
 use effort::Notes;
+use points::{HartValues, Points, pieces};
 use scouts::Scouts;
 use window::Window;
-
-/// Bytes of the largest watched range that is compared to find a change; in a larger one every write
-/// counts as one. GDB watches a few at a time.
-const MOST_COMPARED: usize = 1 << 16;
-
-/// Bytes of the granule in which virtual addresses are looked up.
-const PAGE_BYTES: u64 = 4096;
 
 /// A debugger's session with a machine.
 pub struct Engine {
     subject: Box<dyn Subject>,
-    breakpoints: Vec<Breakpoint>,
-    watchpoints: Vec<Watchpoint>,
+    points: Points,
     /// What the subject was last told, so that a front end which removes and inserts everything at
     /// each stop costs nothing.
     armed_breakpoints: BTreeSet<u64>,
     armed_watches: Vec<Watch>,
     /// Where the last stop at a breakpoint was reported, and for which hart.
     reported: Option<(Position, usize)>,
-    /// Physical ranges of the watchpoints, as they were when the machine was last resumed.
-    watched: Vec<(usize, Range<u64>)>,
-    /// What those hold of which a change is watched, behind the last access that was looked at.
-    contents: Vec<Option<Vec<u8>>>,
     checkpoints: Checkpoints,
     window: Window,
     scouts: Option<Scouts>,
@@ -79,13 +67,10 @@ impl Engine {
         let checkpoints = Checkpoints::new(checkpoint_bytes, subject.extent());
         let mut engine = Self {
             subject,
-            breakpoints: Vec::new(),
-            watchpoints: Vec::new(),
+            points: Points::default(),
             armed_breakpoints: BTreeSet::new(),
             armed_watches: Vec::new(),
             reported: None,
-            watched: Vec::new(),
-            contents: Vec::new(),
             checkpoints,
             window: Window::default(),
             scouts: None,
@@ -199,80 +184,55 @@ impl Engine {
     /// Adds a breakpoint; one of the same kind at the same address is replaced.
     pub fn add_breakpoint(&mut self, breakpoint: Breakpoint) {
         self.remove_breakpoint(breakpoint.addr, breakpoint.kind);
-        self.breakpoints.push(breakpoint);
+        self.points.breakpoints.push(breakpoint);
     }
 
     /// Removes a breakpoint; false when there was none.
     pub fn remove_breakpoint(&mut self, addr: u64, kind: BreakpointKind) -> bool {
-        let count = self.breakpoints.len();
-        self.breakpoints.retain(|known| (known.addr, known.kind) != (addr, kind));
-        self.breakpoints.len() < count
+        let count = self.points.breakpoints.len();
+        self.points.breakpoints.retain(|known| (known.addr, known.kind) != (addr, kind));
+        self.points.breakpoints.len() < count
     }
 
     /// The breakpoints, oldest first.
     #[must_use]
     pub fn breakpoints(&self) -> &[Breakpoint] {
-        &self.breakpoints
+        &self.points.breakpoints
     }
 
     /// Adds a watchpoint.
     pub fn add_watchpoint(&mut self, watchpoint: Watchpoint) {
-        if !self.watchpoints.contains(&watchpoint) {
-            self.watchpoints.push(watchpoint);
+        if !self.points.watchpoints.contains(&watchpoint) {
+            self.points.watchpoints.push(watchpoint);
         }
     }
 
     /// Removes a watchpoint; false when there was none.
     pub fn remove_watchpoint(&mut self, addr: u64, bytes: u64, access: Access) -> bool {
-        let count = self.watchpoints.len();
-        self.watchpoints
+        let count = self.points.watchpoints.len();
+        self.points
+            .watchpoints
             .retain(|known| (known.addr, known.bytes, known.access) != (addr, bytes, access));
-        self.watchpoints.len() < count
+        self.points.watchpoints.len() < count
     }
 
     /// Removes every breakpoint and watchpoint but those set in the monitor.
     pub fn clear_stops(&mut self) {
-        self.breakpoints.retain(|known| known.kind == BreakpointKind::Monitor);
-        self.watchpoints.clear();
+        self.points.breakpoints.retain(|known| known.kind == BreakpointKind::Monitor);
+        self.points.watchpoints.clear();
     }
 
     /// Looks the watched addresses up as they are now and hands all stop points to the subject.
     fn arm(&mut self) {
-        self.watched = (0..self.watchpoints.len())
-            .flat_map(|index| {
-                let ranges = self.physical_ranges(&self.watchpoints[index]);
-                ranges.into_iter().map(move |range| (index, range))
-            })
-            .collect();
+        self.points.look_up(&*self.subject);
         self.arm_again();
     }
 
     /// The same without a new look: a walk through time keeps the physical addresses.
     fn arm_again(&mut self) {
-        let breakpoints = self.breakpoints.iter().map(|known| known.addr).collect();
-        let watches = self.watched.iter().map(|(index, range)| {
-            let access = self.watchpoints[*index].access;
-            Watch { range: range.clone(), read: access.reads(), write: access.writes() }
-        });
-        let watches = watches.collect();
-        self.tell(breakpoints, watches);
-        self.remember();
-    }
-
-    /// Takes in what the watched ranges hold: the machine was moved.
-    fn remember(&mut self) {
-        self.contents = (0..self.watched.len()).map(|index| self.content(index)).collect();
-    }
-
-    /// What a watched range holds, if changes of it are watched.
-    fn content(&self, index: usize) -> Option<Vec<u8>> {
-        let (watchpoint, range) = &self.watched[index];
-        if self.watchpoints[*watchpoint].access != Access::Change {
-            return None;
-        }
-        let bytes = usize::try_from(range.end - range.start).ok();
-        let mut content = vec![0; bytes.filter(|bytes| *bytes <= MOST_COMPARED)?];
-        self.subject.read_memory(range.start, &mut content).then_some(content)
+        let breakpoints = self.points.breakpoints.iter().map(|known| known.addr).collect();
+        self.tell(breakpoints, self.points.watches());
+        self.points.remember(&*self.subject);
     }
 
     /// Takes every stop point away from the subject.
@@ -289,59 +249,6 @@ impl Engine {
             self.subject.set_watches(&watches);
             self.armed_watches = watches;
         }
-    }
-
-    /// The physical ranges of a watchpoint, split at pages; what is not mapped is left out.
-    fn physical_ranges(&self, watchpoint: &Watchpoint) -> Vec<Range<u64>> {
-        let Some(hart) = watchpoint.hart else {
-            let end = watchpoint.addr.saturating_add(watchpoint.bytes);
-            return std::iter::once(watchpoint.addr..end).collect();
-        };
-        pieces(watchpoint.addr, watchpoint.bytes)
-            .filter_map(|(addr, bytes)| {
-                let start = self.subject.translate(hart, addr)?;
-                Some(start..start + bytes)
-            })
-            .collect()
-    }
-
-    /// The watchpoint that one of `hits` is for. The machine stands behind them.
-    fn hit_watchpoint(&mut self, hits: &[WatchHit]) -> Option<Reason> {
-        let mut reason = None;
-        for index in 0..self.watched.len() {
-            let (watchpoint, range) = &self.watched[index];
-            let Watchpoint { addr, access, .. } = self.watchpoints[*watchpoint];
-            let is_wanted = |hit: &WatchHit| {
-                let is_kind = if hit.write { access.writes() } else { access.reads() };
-                is_kind && hit.range.start < range.end && range.start < hit.range.end
-            };
-            if !hits.iter().any(is_wanted) {
-                continue;
-            }
-            let content = self.content(index);
-            let is_same = content.is_some() && content == self.contents[index];
-            self.contents[index] = content;
-            if access != Access::Change || !is_same {
-                reason.get_or_insert(Reason::Watchpoint { addr, access });
-            }
-        }
-        reason
-    }
-
-    /// The breakpoint at which `hart` stands and whose condition holds.
-    fn hit_breakpoint(&self, hart: usize) -> Option<Reason> {
-        let pc = self.subject.hart(hart).pc();
-        self.breakpoints.iter().filter(|known| known.addr == pc).find_map(|known| {
-            let complaint = match &known.condition {
-                None => None,
-                Some(condition) => match condition.evaluate(&HartValues { engine: self, hart }) {
-                    Ok(0) => return None,
-                    Ok(_) => None,
-                    Err(error) => Some(error.to_string()),
-                },
-            };
-            Some(Reason::Breakpoint { addr: known.addr, kind: known.kind, complaint })
-        })
     }
 
     /// A stop, with its hart in focus and, at a breakpoint, remembered as reported.
@@ -400,21 +307,7 @@ impl Engine {
     /// how many bytes from the start could be read.
     #[must_use]
     pub fn read_memory(&self, hart: Option<usize>, addr: u64, into: &mut [u8]) -> usize {
-        let mut done = 0;
-        for (addr, bytes) in pieces(addr, into.len() as u64) {
-            let end = done + usize::try_from(bytes).unwrap_or(usize::MAX);
-            let physical = match hart {
-                Some(hart) => self.subject.translate(hart, addr),
-                None => Some(addr),
-            };
-            let read =
-                physical.is_some_and(|addr| self.subject.read_memory(addr, &mut into[done..end]));
-            if !read {
-                break;
-            }
-            done = end;
-        }
-        done
+        points::read_memory(&*self.subject, hart, addr, into)
     }
 
     /// Writes memory of a live machine; all of it or nothing.
@@ -467,51 +360,6 @@ impl Engine {
     /// [`DebugError::Expression`].
     pub fn evaluate(&self, expression: &Expression, hart: usize) -> Result<i128, DebugError> {
         self.check_hart(hart)?;
-        Ok(expression.evaluate(&HartValues { engine: self, hart })?)
-    }
-}
-
-/// Splits a stretch of addresses at page boundaries; it ends where addresses end.
-fn pieces(addr: u64, bytes: u64) -> impl Iterator<Item = (u64, u64)> {
-    let mut next = Some(addr).filter(|_| bytes > 0);
-    let last = addr.saturating_add(bytes.saturating_sub(1));
-    std::iter::from_fn(move || {
-        let start = next?;
-        let end = (start | (PAGE_BYTES - 1)).min(last);
-        next = end.checked_add(1).filter(|start| *start <= last);
-        Some((start, end - start + 1))
-    })
-}
-
-/// The values that a condition sees.
-struct HartValues<'a> {
-    engine: &'a Engine,
-    hart: usize,
-}
-
-impl Values for HartValues<'_> {
-    fn register(&self, name: &str) -> Option<i128> {
-        match name {
-            "hart" => i128::try_from(self.hart).ok(),
-            "steps" => Some(self.engine.position().steps.into()),
-            _ => {
-                let (number, _) = self.engine.architecture().register(name)?;
-                let (_, value) = self.engine.read_register(self.hart, number).ok()?;
-                // Wider registers than 127 bits lose their top bit: none is an integer.
-                i128::try_from(value & (u128::MAX >> 1)).ok()
-            }
-        }
-    }
-
-    fn memory(&self, addr: u64, bytes: usize) -> Option<u64> {
-        let mut buffer = [0; 8];
-        let part = buffer.get_mut(..bytes)?;
-        if self.engine.read_memory(Some(self.hart), addr, part) < bytes {
-            return None;
-        }
-        if !self.engine.architecture().little_endian {
-            part.reverse();
-        }
-        Some(u64::from_le_bytes(buffer))
+        Ok(expression.evaluate(&HartValues { view: &*self.subject, hart })?)
     }
 }

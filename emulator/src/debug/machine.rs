@@ -1,9 +1,9 @@
 //! The real machine as a subject: live behind any door, or along a recording.
 //!
-//! A [`Gate`] stands in front of the door: it lets the debugger's interrupt through and notes where
-//! each slice began, so that the position in front of an access is known exactly. What a watch has
-//! seen is read from the log of guest memory after each run; the hart ends its slice with the
-//! access.
+//! A [`Gate`] stands in front of the door: it lets the debugger's interrupt through. A [`Watcher`] looks
+//! on while the machine runs: at breakpoints, and behind each transition, when what a watch has seen
+//! stands in the log of guest memory. A hart ends its slice with a watched access, so the position in
+//! front of it is known exactly, and no two accesses beside the processors are taken for one.
 
 mod captures;
 mod gate;
@@ -11,6 +11,7 @@ mod live;
 mod operator;
 mod pages;
 mod recorded;
+mod watcher;
 
 use std::{
     collections::BTreeSet,
@@ -24,18 +25,19 @@ use crate::{
     door::{Closed, Door, Event, kind},
     journal::{DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, MARK, Reader},
     machine::{Machine, Stop, board::Config, report},
-    memory::{Change, Changes, PAGE_BYTES},
+    memory::PAGE_BYTES,
     timeline::{PositionSpec, Replayer, ReplayerLeave, StateDigest, Target},
     vcpu::Inspect,
 };
 
 use super::{
-    Another, CaptureId, DebugError, Destination, Digest, Extent, Halt, Heed, Mark, Operator,
-    Subject, Watch, WatchHit,
+    Another, CaptureId, DebugError, Destination, Digest, Extent, Halt, Heed, Judge, Mark, Operator,
+    Subject, View, Watch, WatchHit,
 };
 use captures::Captures;
-use gate::{Gate, Passed};
+use gate::Gate;
 use recorded::RecordedStates;
+use watcher::Watcher;
 
 pub use live::{GoLive, Leaving, Live};
 
@@ -53,6 +55,39 @@ enum Outside {
     Replay(Box<Replay>),
     /// The run is over.
     Closed(Closed),
+}
+
+impl Outside {
+    fn door(&mut self, time_limit: Option<u64>) -> &mut dyn Door {
+        match self {
+            Self::Live(door) => &mut **door,
+            Self::Closed(door) => door,
+            Self::Replay(replay) => {
+                replay.replayer.limit(time_limit.map(|ns| Target::Time { ns }));
+                &mut replay.replayer
+            }
+        }
+    }
+
+    /// What it means that the door asked to leave; `None` to run on.
+    fn left(&mut self, machine: &Machine) -> Result<Option<Halt>, DebugError> {
+        match self {
+            Self::Live(door) => match door.left(machine) {
+                Leaving::Over { code, how } => Err(DebugError::Over { code, how }),
+                Leaving::Operator => Ok(Some(Halt::Interrupted)),
+                Leaving::Nothing => Ok(None),
+            },
+            Self::Closed(_) => Err(DebugError::Subject("the run is over".to_owned())),
+            Self::Replay(replay) => match replay.replayer.take_leave() {
+                Some(ReplayerLeave::Limit) => Ok(Some(Halt::Until)),
+                Some(ReplayerLeave::EndOfRecording { .. }) => Ok(Some(Halt::End)),
+                // `emulator verify` compares them; a debugger only passes by.
+                Some(ReplayerLeave::StateDigest(_)) | None => Ok(None),
+                Some(ReplayerLeave::Diverged(divergence)) => Err(failed(divergence)),
+                Some(ReplayerLeave::Failed(error)) => Err(failed(error)),
+            },
+        }
+    }
 }
 
 /// A machine under a debugger.
@@ -175,78 +210,6 @@ impl MachineSubject {
         }
     }
 
-    /// Runs once, from one reason to stop to the next.
-    fn pass(&mut self, until: Position, attention: &AtomicBool) -> (Stop, Passed) {
-        let door: &mut dyn Door = match &mut self.outside {
-            Outside::Live(door) => &mut **door,
-            Outside::Closed(door) => door,
-            Outside::Replay(replay) => {
-                replay.replayer.limit(self.time_limit.map(|ns| Target::Time { ns }));
-                &mut replay.replayer
-            }
-        };
-        let watching = !self.watches.is_empty();
-        let mut gate = Gate::new(door, attention, self.machine.position(), watching);
-        let stop = self.machine.run(&mut gate, until);
-        (stop, gate.passed())
-    }
-
-    /// What the log of guest memory says about watched accesses since its change number `seen`.
-    fn hits_since(&self, seen: u64) -> Vec<WatchHit> {
-        if self.watches.is_empty() {
-            return Vec::new();
-        }
-        let memory = self.machine.memory();
-        // An access ends its slice, so it is among the last changes; the log may have forgotten
-        // what came long before.
-        let recent = memory.change_count().saturating_sub(1024).max(seen);
-        let Changes::Since(changes) = memory.changes_since(recent) else { return Vec::new() };
-        changes
-            .into_iter()
-            .filter_map(|change| match change {
-                Change::Watched { addr, bytes } => {
-                    Some(WatchHit { range: addr..addr + bytes, write: true })
-                }
-                Change::WatchedRead { addr, bytes } => {
-                    Some(WatchHit { range: addr..addr + bytes, write: false })
-                }
-                _ => None,
-            })
-            .filter(|hit| {
-                self.watches.iter().any(|watch| {
-                    let wanted = if hit.write { watch.write } else { watch.read };
-                    wanted && watch.range.start < hit.range.end && hit.range.start < watch.range.end
-                })
-            })
-            .collect()
-    }
-
-    /// What it means that the door asked to leave; `None` to run on.
-    fn left(&mut self, passed: &Passed) -> Result<Option<Halt>, DebugError> {
-        if passed.interrupted {
-            return Ok(Some(Halt::Interrupted));
-        }
-        if passed.split {
-            return Ok(None);
-        }
-        match &mut self.outside {
-            Outside::Live(door) => match door.left(&self.machine) {
-                Leaving::Over { code, how } => Err(DebugError::Over { code, how }),
-                Leaving::Operator => Ok(Some(Halt::Interrupted)),
-                Leaving::Nothing => Ok(None),
-            },
-            Outside::Closed(_) => Err(DebugError::Subject("the run is over".to_owned())),
-            Outside::Replay(replay) => match replay.replayer.take_leave() {
-                Some(ReplayerLeave::Limit) => Ok(Some(Halt::Until)),
-                Some(ReplayerLeave::EndOfRecording { .. }) => Ok(Some(Halt::End)),
-                // `emulator verify` compares them; a debugger only passes by.
-                Some(ReplayerLeave::StateDigest(_)) | None => Ok(None),
-                Some(ReplayerLeave::Diverged(divergence)) => Err(failed(divergence)),
-                Some(ReplayerLeave::Failed(error)) => Err(failed(error)),
-            },
-        }
-    }
-
     /// Lets an event in, here; false when the machine does not take it.
     fn inject(&mut self, event: Event) -> Result<bool, DebugError> {
         let Outside::Live(door) = &mut self.outside else { return Ok(false) };
@@ -256,7 +219,7 @@ impl MachineSubject {
         let here = self.machine.position();
         let until = Position { sequence: here.sequence + 1, ..here };
         loop {
-            match self.machine.run(&mut Gate::new(&mut **door, &quiet, here, false), until) {
+            match self.machine.run(&mut Gate::new(&mut **door, &quiet), until) {
                 Stop::Until | Stop::PoweredOff { .. } => return Ok(true),
                 Stop::Left => match door.left(&self.machine) {
                     Leaving::Over { code, how } => return Err(DebugError::Over { code, how }),
@@ -277,7 +240,29 @@ fn failed(error: impl std::fmt::Display) -> DebugError {
     DebugError::Subject(error.to_string())
 }
 
-impl Subject for MachineSubject {
+impl View for Machine {
+    fn position(&self) -> Position {
+        self.position()
+    }
+
+    fn clock(&self) -> &Clock {
+        self.clock()
+    }
+
+    fn hart(&self, hart: usize) -> &dyn Inspect {
+        self.harts()[hart].inspect()
+    }
+
+    fn translate(&self, hart: usize, addr: u64) -> Option<u64> {
+        self.hart(hart).translate(self.memory(), addr)
+    }
+
+    fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool {
+        self.memory().read(addr, bytes).is_ok()
+    }
+}
+
+impl View for MachineSubject {
     fn position(&self) -> Position {
         self.machine.position()
     }
@@ -286,24 +271,26 @@ impl Subject for MachineSubject {
         self.machine.clock()
     }
 
+    fn hart(&self, hart: usize) -> &dyn Inspect {
+        self.machine.hart(hart)
+    }
+
+    fn translate(&self, hart: usize, addr: u64) -> Option<u64> {
+        self.machine.translate(hart, addr)
+    }
+
+    fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool {
+        self.machine.read_memory(addr, bytes)
+    }
+}
+
+impl Subject for MachineSubject {
     fn hart_count(&self) -> usize {
         self.machine.harts().len()
     }
 
-    fn hart(&self, hart: usize) -> &dyn Inspect {
-        self.machine.harts()[hart].inspect()
-    }
-
     fn hart_steps(&self, hart: usize) -> u64 {
         self.machine.state().schedule.hart_steps[hart]
-    }
-
-    fn translate(&self, hart: usize, addr: u64) -> Option<u64> {
-        self.hart(hart).translate(self.machine.memory(), addr)
-    }
-
-    fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool {
-        self.machine.memory().read(addr, bytes).is_ok()
     }
 
     fn extent(&self) -> Option<Extent> {
@@ -329,40 +316,33 @@ impl Subject for MachineSubject {
         self.watches = watches.to_vec();
     }
 
-    fn run(
+    fn scan(
         &mut self,
         until: Position,
         heed: Heed,
         attention: &AtomicBool,
+        judge: &mut Judge<'_>,
     ) -> Result<Halt, DebugError> {
         self.install(heed);
+        let Self { machine, outside, watches, time_limit, .. } = self;
+        let mut watcher = Watcher::new(machine.memory(), watches, judge);
         loop {
-            let seen = self.machine.memory().change_count();
-            let (stop, passed) = self.pass(until, attention);
-            let hits = self.hits_since(seen);
-            if !hits.is_empty() {
-                let hart = match stop {
-                    Stop::Debug { hart } => hart,
-                    _ => self.machine.state().schedule.cursor as usize,
-                };
-                let before = passed.before(self.machine.position());
-                return Ok(Halt::Watch { before, hart, hits });
+            let mut gate = Gate::new(outside.door(*time_limit), attention);
+            let stop = machine.run_before(&mut watcher, &mut gate, until);
+            let interrupted = gate.was_interrupted();
+            if let Some(halt) = watcher.take_halt() {
+                return Ok(halt);
             }
             match stop {
                 Stop::Until => return Ok(Halt::Until),
                 Stop::PoweredOff { code } => return Ok(Halt::PowerOff { code }),
-                Stop::Debug { hart } => {
-                    let pc = self.hart(hart).pc();
-                    if self.heeded && self.breakpoints.contains(&pc) {
-                        return Ok(Halt::Breakpoint { hart });
-                    }
-                    // A write from outside of the guest that nobody watches any more.
-                }
+                Stop::Left if interrupted => return Ok(Halt::Interrupted),
                 Stop::Left => {
-                    if let Some(halt) = self.left(&passed)? {
+                    if let Some(halt) = outside.left(machine)? {
                         return Ok(halt);
                     }
                 }
+                Stop::Debug { hart } => unreachable!("hart {hart} stays where nobody wanted to"),
                 Stop::Undeliverable(event) => {
                     return Err(DebugError::Subject(format!(
                         "the machine has nobody who takes `{}` at `{}`",

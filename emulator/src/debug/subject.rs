@@ -43,6 +43,15 @@ pub struct Watch {
     pub write: bool,
 }
 
+impl Watch {
+    /// Whether `hit` is one of this watch.
+    #[must_use]
+    pub fn is_hit(&self, hit: &WatchHit) -> bool {
+        let wanted = if hit.write { self.write } else { self.read };
+        wanted && self.range.start < hit.range.end && hit.range.start < self.range.end
+    }
+}
+
 /// An access to watched memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchHit {
@@ -124,18 +133,13 @@ pub struct Mark {
 /// Makes another subject with the same recording, at its beginning, on whatever thread calls it.
 pub type Another = Arc<dyn Fn() -> Result<Box<dyn Subject>, DebugError> + Send + Sync>;
 
-/// A machine under a debugger.
-///
-/// Between runs it stands at a position, and equal positions of one recording mean equal states.
-pub trait Subject {
+/// A machine that stands still, as whoever judges its state sees it.
+pub trait View {
     /// Where it stands.
     fn position(&self) -> Position;
 
     /// The clock, for virtual time and for registers that depend on it.
     fn clock(&self) -> &Clock;
-
-    /// Number of harts, at least 1.
-    fn hart_count(&self) -> usize;
 
     /// Hart number `hart`.
     ///
@@ -143,14 +147,26 @@ pub trait Subject {
     /// When there is none; the engine checks numbers that come from outside.
     fn hart(&self, hart: usize) -> &dyn Inspect;
 
-    /// Steps that `hart` has taken since the machine was switched on.
-    fn hart_steps(&self, hart: usize) -> u64;
-
     /// The physical address of virtual `addr` under the present page table of `hart`.
     fn translate(&self, hart: usize, addr: u64) -> Option<u64>;
 
     /// Reads guest RAM at physical `addr`; false when a part of it is not RAM.
     fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool;
+}
+
+/// Looks at a halt where it happens; whether the run stays there. It runs on without having stopped
+/// otherwise.
+pub type Judge<'a> = dyn FnMut(&dyn View, &Halt) -> bool + 'a;
+
+/// A machine under a debugger.
+///
+/// Between runs it stands at a position, and equal positions of one recording mean equal states.
+pub trait Subject: View {
+    /// Number of harts, at least 1.
+    fn hart_count(&self) -> usize;
+
+    /// Steps that `hart` has taken since the machine was switched on.
+    fn hart_steps(&self, hart: usize) -> u64;
 
     /// The part of the timeline that can be visited; `None` for a live run.
     fn extent(&self) -> Option<Extent>;
@@ -172,6 +188,21 @@ pub trait Subject {
         until: Position,
         heed: Heed,
         attention: &AtomicBool,
+    ) -> Result<Halt, DebugError> {
+        self.scan(until, heed, attention, &mut |_, _| true)
+    }
+
+    /// The same past every breakpoint and access at which `judge` does not want to stay. It is asked
+    /// for nothing else.
+    ///
+    /// # Errors
+    /// As [`Subject::run`].
+    fn scan(
+        &mut self,
+        until: Position,
+        heed: Heed,
+        attention: &AtomicBool,
+        judge: &mut Judge<'_>,
     ) -> Result<Halt, DebugError>;
 
     /// The flag that [`Subject::run`] will be given, for a door that waits.

@@ -124,7 +124,7 @@ pub trait Inspect {
     fn translate(&self, memory: &GuestMemory, addr: u64) -> Option<u64>;
 
     /// Stops in front of every instruction at one of these virtual addresses from now on, with
-    /// [`SliceEnd::Debug`](super::SliceEnd::Debug). Interrupts go first: a step that takes an
+    /// [`SliceEnd::Breakpoint`](super::SliceEnd::Breakpoint). Interrupts go first: a step that takes an
     /// interrupt is no execution of the instruction. Not part of the saved state.
     fn set_breakpoints(&mut self, addrs: &BTreeSet<u64>);
 

@@ -110,14 +110,16 @@ impl Engine {
 
     /// Whether it is known that nothing hits a stop point between two positions.
     pub(super) fn has_no_hit(&mut self, from: Position, to: Position) -> Result<bool, DebugError> {
-        if self.watchpoints.iter().any(|known| known.access.reads()) {
+        if self.points.watchpoints.iter().any(|known| known.access.reads()) {
             return Ok(false);
         }
-        let pages = self.breakpoints.iter().map(|known| known.addr >> PAGE_SHIFT).collect();
-        if !self.breakpoints.is_empty() && !self.notes.exclude(from.steps, end_of(to), &pages) {
+        let pages = self.points.breakpoints.iter().map(|known| known.addr >> PAGE_SHIFT).collect();
+        if !self.points.breakpoints.is_empty()
+            && !self.notes.exclude(from.steps, end_of(to), &pages)
+        {
             return Ok(false);
         }
-        let ranges: Vec<_> = self.watched.iter().map(|(_, range)| range.clone()).collect();
+        let ranges: Vec<_> = self.points.watched.iter().map(|(_, range)| range.clone()).collect();
         let nothing = ranges.is_empty() || self.subject.is_unwritten(from, to, &ranges)?;
         self.searched.passed_over += u64::from(nothing);
         Ok(nothing)

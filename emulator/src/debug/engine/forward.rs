@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use crate::{
     clock::Position,
-    debug::{DebugError, Halt, Heed, Reason, Stop},
+    debug::{DebugError, Halt, Heed, Reason, Stop, View},
 };
 
-use super::Engine;
+use super::{Engine, points::Points};
 
 impl Engine {
     /// Where forward motion ends: the end of the recording, or never.
@@ -15,62 +15,45 @@ impl Engine {
         self.subject.extent().map_or(Position::at_steps(u64::MAX), |extent| extent.end)
     }
 
-    /// Runs towards `until`; in replay it leaves checkpoints behind on a long way.
-    pub(super) fn run_spaced(&mut self, until: Position, heed: Heed) -> Result<Halt, DebugError> {
-        if !self.is_replay() {
-            return self.subject.run(until, heed, &self.attention);
-        }
+    /// Runs towards `until`, and stays only at breakpoints and accesses where `judge` wants to; in replay
+    /// it leaves checkpoints behind on a long way.
+    pub(super) fn scan_spaced(
+        &mut self,
+        until: Position,
+        judge: &mut dyn FnMut(&mut Points, &dyn View, &Halt) -> bool,
+    ) -> Result<Halt, DebugError> {
+        let is_replay = self.is_replay();
         loop {
-            let here = self.position().steps;
-            let spaced = Position::at_steps(here.saturating_add(self.checkpoints.spacing()));
-            let halt = self.subject.run(spaced.min(until), heed, &self.attention)?;
-            if halt != Halt::Until || self.position() >= until {
+            let Self { subject, points, attention, checkpoints, .. } = self;
+            let target = if is_replay {
+                let steps = subject.position().steps.saturating_add(checkpoints.spacing());
+                Position::at_steps(steps).min(until)
+            } else {
+                until
+            };
+            let mut judge = |view: &dyn View, halt: &Halt| judge(points, view, halt);
+            let halt = subject.scan(target, Heed::Breakpoints, attention, &mut judge)?;
+            if halt != Halt::Until || subject.position() >= until {
                 return Ok(halt);
             }
-            self.checkpoints.capture(&mut *self.subject);
+            checkpoints.capture(&mut **subject);
         }
     }
 
     /// Runs to the next stop.
     pub(super) fn go_on(&mut self) -> Result<Stop, DebugError> {
-        let limit = self.limit();
-        loop {
-            let halt = self.run_spaced(limit, Heed::Breakpoints)?;
-            if let Some(stop) = self.judge(halt)? {
-                return Ok(stop);
-            }
-        }
-    }
-
-    /// The stop that a halt means, or none after stepping over what means none.
-    fn judge(&mut self, halt: Halt) -> Result<Option<Stop>, DebugError> {
-        let (hart, reason) = match halt {
-            Halt::Until | Halt::End => (self.focus, Reason::End),
-            Halt::Interrupted => (self.focus, Reason::Interrupted),
-            Halt::PowerOff { code } => (self.focus, Reason::PowerOff { code }),
-            Halt::Watch { hart, hits, .. } => match self.hit_watchpoint(&hits) {
-                Some(reason) => (hart, reason),
-                None => return Ok(None),
-            },
-            Halt::Breakpoint { hart } => {
-                let here = self.position();
-                let known = self.reported == Some((here, hart));
-                match self.hit_breakpoint(hart).filter(|_| !known) {
-                    Some(reason) => (hart, reason),
-                    None => return self.pass_over(here),
-                }
-            }
+        let reported = self.reported;
+        let mut found = None;
+        let mut judge = |points: &mut Points, view: &dyn View, halt: &Halt| {
+            found = points.judge(view, halt).filter(|(hart, _)| {
+                let at_breakpoint = matches!(halt, Halt::Breakpoint { .. });
+                !(at_breakpoint && reported == Some((view.position(), *hart)))
+            });
+            found.is_some()
         };
-        Ok(Some(self.stop(hart, reason)))
-    }
-
-    /// Takes the step in front of which a breakpoint stands.
-    fn pass_over(&mut self, here: Position) -> Result<Option<Stop>, DebugError> {
-        let behind = Position::at_steps(here.steps + 1);
-        match self.subject.run(behind, Heed::Nothing, &self.attention)? {
-            Halt::Until => Ok(None),
-            halt => self.judge(halt),
-        }
+        let halt = self.scan_spaced(self.limit(), &mut judge)?;
+        let (hart, reason) = found.unwrap_or_else(|| (self.focus, ending(&halt)));
+        Ok(self.stop(hart, reason))
     }
 
     /// Runs until `hart` has taken one step.
@@ -83,16 +66,25 @@ impl Engine {
                 return Ok(self.stop(hart, Reason::End));
             }
             let behind = Position::at_steps(here.steps + 1).min(limit);
-            let mut halt = self.subject.run(behind, Heed::Breakpoints, &self.attention)?;
-            if let Halt::Breakpoint { hart: other } = halt
-                && (other == hart || self.reported == Some((self.position(), other)))
-            {
-                halt = self.subject.run(behind, Heed::Nothing, &self.attention)?;
+            let reported = self.reported;
+            let mut found = None;
+            let mut judge = |points: &mut Points, view: &dyn View, halt: &Halt| {
+                found = match halt {
+                    Halt::Breakpoint { hart: other }
+                        if *other == hart || reported == Some((view.position(), *other)) =>
+                    {
+                        None
+                    }
+                    halt => points.judge(view, halt),
+                };
+                found.is_some()
+            };
+            let halt = self.scan_spaced(behind, &mut judge)?;
+            if let Some((hart, reason)) = found {
+                return Ok(self.stop(hart, reason));
             }
-            if halt != Halt::Until
-                && let Some(stop) = self.judge(halt)?
-            {
-                return Ok(stop);
+            if halt != Halt::Until {
+                return Ok(self.stop(self.focus, ending(&halt)));
             }
         }
         Ok(self.stop(hart, Reason::Done))
@@ -111,10 +103,19 @@ impl Engine {
                 return Ok(stop);
             }
             if self.armed_breakpoints.contains(&pc)
-                && let Some(reason) = self.hit_breakpoint(hart)
+                && let Some(reason) = self.points.hit_breakpoint(&*self.subject, hart)
             {
                 return Ok(self.stop(hart, reason));
             }
         }
+    }
+}
+
+/// Why a run ended that stayed nowhere.
+fn ending(halt: &Halt) -> Reason {
+    match halt {
+        Halt::Interrupted => Reason::Interrupted,
+        Halt::PowerOff { code } => Reason::PowerOff { code: *code },
+        Halt::Until | Halt::End | Halt::Breakpoint { .. } | Halt::Watch { .. } => Reason::End,
     }
 }

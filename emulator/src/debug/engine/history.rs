@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     Engine,
+    points::physical_ranges,
     reverse::{Hit, Search},
 };
 
@@ -43,7 +44,7 @@ impl Engine {
         bytes: u64,
     ) -> Result<Option<Past>, DebugError> {
         let watchpoint = Watchpoint { addr, bytes: bytes.max(1), access: Access::Write, hart };
-        let ranges = self.physical_ranges(&watchpoint);
+        let ranges = physical_ranges(&*self.subject, &watchpoint);
         if !ranges.iter().any(|range| self.subject.read_memory(range.start, &mut [0])) {
             return Err(DebugError::Unmapped { addr });
         }
@@ -64,8 +65,8 @@ impl Engine {
         breakpoints: Vec<Breakpoint>,
         watchpoints: Vec<Watchpoint>,
     ) -> Result<Option<Past>, DebugError> {
-        let breakpoints = std::mem::replace(&mut self.breakpoints, breakpoints);
-        let watchpoints = std::mem::replace(&mut self.watchpoints, watchpoints);
+        let breakpoints = std::mem::replace(&mut self.points.breakpoints, breakpoints);
+        let watchpoints = std::mem::replace(&mut self.points.watchpoints, watchpoints);
         let outcome = self.elsewhere(|engine| {
             let origin = engine.position();
             engine.arm();
@@ -75,8 +76,8 @@ impl Engine {
                 Search::Interrupted => Err(DebugError::Interrupted),
             }
         });
-        self.breakpoints = breakpoints;
-        self.watchpoints = watchpoints;
+        self.points.breakpoints = breakpoints;
+        self.points.watchpoints = watchpoints;
         outcome
     }
 
@@ -172,7 +173,7 @@ impl Engine {
         }
         let pc = self.subject.hart(hit.hart).pc();
         let instruction = self.instruction_at(hit.hart, pc).map(|(text, _)| text);
-        let change = if self.watched.is_empty() {
+        let change = if self.points.watched.is_empty() {
             None
         } else {
             let before = self.watched_bytes();
@@ -185,7 +186,7 @@ impl Engine {
 
     fn watched_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (_, range) in &self.watched {
+        for (_, range) in &self.points.watched {
             let mut piece = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
             if self.subject.read_memory(range.start, &mut piece) {
                 bytes.append(&mut piece);

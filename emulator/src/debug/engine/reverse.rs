@@ -1,22 +1,23 @@
 //! Back: restore an earlier state, run forward, stop at the right place.
 //!
 //! A reverse-continue looks at the stretches between checkpoints from the newest to the oldest. In
-//! each the machine runs forward with all stop points armed, and the *last* hit is the answer. In a
-//! stretch with many hits, the hits behind its middle make those before it irrelevant: after
-//! [`DENSE`] hits the rest is halved and the later half is looked at first, so a loop that hits a
-//! million times costs its length in steps, not a million stops.
+//! each the machine runs forward with all stop points armed, and the *last* stop is the answer. Hits are
+//! judged where the machine meets them and none ends the run, so one that is no stop, since a
+//! condition is false or a value stays, costs next to nothing. In a stretch with many stops, those behind
+//! its middle make those before it irrelevant: after [`DENSE`] of them the rest is halved and the
+//! later half is looked at first, so a loop that stops a million times costs its length in steps.
 //!
 //! Why it finds exactly the forward stops: whether there is a hit depends on the state at a position
 //! alone, and both directions ask the same two functions.
 
 use crate::{
     clock::Position,
-    debug::{CaptureId, DebugError, Halt, Heed, Reason, Stop},
+    debug::{CaptureId, DebugError, Halt, Heed, Reason, Stop, View},
 };
 
-use super::Engine;
+use super::{Engine, points::Points};
 
-/// Hits in one stretch after which the rest of it is halved.
+/// Stops in one stretch after which the rest of it is halved.
 const DENSE: u32 = 256;
 
 /// Steps behind the origin that are looked at before anybody is asked for help.
@@ -184,36 +185,32 @@ impl Engine {
     ) -> Result<Search, DebugError> {
         let mut upper = upper;
         let mut last = Search::Nothing;
-        let mut hits = 0;
         while self.position() < upper {
-            let mut halt = self.run_spaced(upper, Heed::Breakpoints)?;
-            if let Halt::Breakpoint { hart } = halt {
-                let position = self.position();
-                hits += 1;
-                if wanted != Wanted::OtherHarts(hart)
-                    && let Some(reason) = self.hit_breakpoint(hart)
+            let mut stops = 0;
+            let mut judge = |points: &mut Points, view: &dyn View, halt: &Halt| {
+                if matches!(halt, Halt::Breakpoint { hart } if wanted == Wanted::OtherHarts(*hart))
                 {
+                    return false;
+                }
+                if let Some((hart, reason)) = points.judge(view, halt) {
+                    let position = match halt {
+                        Halt::Watch { before, .. } => *before,
+                        _ => view.position(),
+                    };
                     last = Search::Found(Hit { position, hart, reason });
+                    stops += 1;
                 }
-                let behind = Position::at_steps(position.steps + 1).min(upper);
-                halt = self.subject.run(behind, Heed::Nothing, &self.attention)?;
-            }
-            match halt {
-                Halt::Watch { before, hart, hits: accesses } => {
-                    hits += 1;
-                    if let Some(reason) = self.hit_watchpoint(&accesses) {
-                        last = Search::Found(Hit { position: before, hart, reason });
-                    }
-                }
+                stops >= DENSE && upper.steps.saturating_sub(view.position().steps) > SHORT
+            };
+            match self.scan_spaced(upper, &mut judge)? {
+                Halt::Until => {}
                 Halt::Interrupted => return Ok(Search::Interrupted),
                 Halt::End | Halt::PowerOff { .. } => break,
-                Halt::Until | Halt::Breakpoint { .. } => {}
-            }
-            if hits >= DENSE && upper.steps.saturating_sub(self.position().steps) > SHORT {
-                hits = 0;
-                match self.later_half(&mut upper, wanted)? {
-                    Search::Nothing => {}
-                    decided => return Ok(decided),
+                Halt::Breakpoint { .. } | Halt::Watch { .. } => {
+                    match self.later_half(&mut upper, wanted)? {
+                        Search::Nothing => {}
+                        decided => return Ok(decided),
+                    }
                 }
             }
         }
@@ -241,7 +238,7 @@ impl Engine {
         };
         if matches!(outcome, Ok(Search::Nothing)) {
             self.subject.restore(capture);
-            self.remember();
+            self.points.remember(&*self.subject);
         }
         self.subject.release(capture);
         outcome
@@ -275,7 +272,8 @@ impl Engine {
             return Ok(None);
         }
         let harts = self.subject.hart_count();
-        if self.watched.is_empty() && (harts == 1 || self.breakpoints.is_empty()) {
+        let Points { watched, breakpoints, .. } = &self.points;
+        if watched.is_empty() && (harts == 1 || breakpoints.is_empty()) {
             return Ok(Some((hart, target.map_or(Reason::Begin, |_| Reason::Done))));
         }
         // A watched access inside the step, or another hart's breakpoint on the way, comes first.

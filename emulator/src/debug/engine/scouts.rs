@@ -120,9 +120,9 @@ fn scout(
     let mut next = Some(first);
     while let Some(job) = next {
         attention.store(false, Ordering::SeqCst);
-        engine.breakpoints.clone_from(&job.breakpoints);
-        engine.watchpoints.clone_from(&job.watchpoints);
-        engine.watched.clone_from(&job.watched);
+        engine.points.breakpoints.clone_from(&job.breakpoints);
+        engine.points.watchpoints.clone_from(&job.watchpoints);
+        engine.points.watched.clone_from(&job.watched);
         while let Some(index) = job.take() {
             let outcome = engine.look_at(job.stretches[index]);
             job.report(index, outcome, engine.notes.take());
@@ -154,9 +154,9 @@ impl Engine {
             stretches: Arc::new(stretches),
             next: Arc::default(),
             best: Arc::new(AtomicUsize::new(usize::MAX)),
-            breakpoints: self.breakpoints.clone(),
-            watchpoints: self.watchpoints.clone(),
-            watched: self.watched.clone(),
+            breakpoints: self.points.breakpoints.clone(),
+            watchpoints: self.points.watchpoints.clone(),
+            watched: self.points.watched.clone(),
             findings,
         };
         let outcome = self.search_with(&scouts, job, &found, capture);

@@ -17,54 +17,22 @@ const POLL_STEPS: u64 = 1 << 18;
 pub(super) struct Gate<'a> {
     door: &'a mut dyn Door,
     attention: &'a AtomicBool,
-    passed: Passed,
-    /// Where a pass began that ends with its first transition, so that no two writes beside the
-    /// processors (events, devices) are taken for one.
-    split_from: Option<Position>,
-}
-
-/// What passed the gate.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Passed {
-    /// Whether the machine was asked to leave because of the attention flag.
-    pub(super) interrupted: bool,
-    /// Whether it was asked to leave only to be looked at.
-    pub(super) split: bool,
-    /// Where the machine asked last, and where before that.
-    last: Position,
-    previous: Position,
-}
-
-impl Passed {
-    /// The position in front of the last transition that led to `now`.
-    pub(super) fn before(&self, now: Position) -> Position {
-        let base = if self.last == now { self.previous } else { self.last };
-        if now.steps > base.steps + 1 {
-            return Position { steps: now.steps - 1, sequence: 0, ..now };
-        }
-        base
-    }
+    interrupted: bool,
 }
 
 impl<'a> Gate<'a> {
-    pub(super) fn new(
-        door: &'a mut dyn Door,
-        attention: &'a AtomicBool,
-        here: Position,
-        watching: bool,
-    ) -> Self {
-        let passed = Passed { interrupted: false, split: false, last: here, previous: here };
-        Self { door, attention, passed, split_from: watching.then_some(here) }
+    pub(super) fn new(door: &'a mut dyn Door, attention: &'a AtomicBool) -> Self {
+        Self { door, attention, interrupted: false }
     }
 
-    pub(super) fn passed(&self) -> Passed {
-        self.passed
+    /// Whether the machine was asked to leave because of the flag.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     fn is_interrupted(&mut self) -> bool {
-        let interrupted = self.attention.load(Ordering::Relaxed);
-        self.passed.interrupted |= interrupted;
-        interrupted
+        self.interrupted |= self.attention.load(Ordering::Relaxed);
+        self.interrupted
     }
 }
 
@@ -79,14 +47,6 @@ impl Door for Gate<'_> {
 
     fn take(&mut self, now: Moment) -> Reply {
         if self.is_interrupted() {
-            return Reply::Leave;
-        }
-        if now.position != self.passed.last {
-            self.passed.previous = self.passed.last;
-            self.passed.last = now.position;
-        }
-        if self.split_from.is_some_and(|start| start != now.position) {
-            self.passed.split = true;
             return Reply::Leave;
         }
         self.door.take(now)

@@ -8,12 +8,12 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::program::{Next, Program, RAM_BYTES, State, VIRTUAL_BASE};
+use super::program::{Access, Next, Program, RAM_BYTES, State, VIRTUAL_BASE};
 use crate::{
     clock::{Clock, Position},
     debug::{
-        CaptureId, DebugError, Destination, Digest, Extent, Halt, Heed, Mark, Subject, Watch,
-        WatchHit,
+        CaptureId, DebugError, Destination, Digest, Extent, Halt, Heed, Judge, Mark, Subject, View,
+        Watch, WatchHit,
     },
     memory::GuestMemory,
     vcpu::{Architecture, Disassembly, Feature, Inspect, Register, RegisterKind, Traps},
@@ -116,7 +116,7 @@ impl Toy {
     }
 }
 
-impl Subject for Toy {
+impl View for Toy {
     fn position(&self) -> Position {
         self.state.position()
     }
@@ -125,16 +125,8 @@ impl Subject for Toy {
         &self.clock
     }
 
-    fn hart_count(&self) -> usize {
-        self.state.harts.len()
-    }
-
     fn hart(&self, hart: usize) -> &dyn Inspect {
         &self.state.harts[hart]
-    }
-
-    fn hart_steps(&self, hart: usize) -> u64 {
-        self.state.harts[hart].steps
     }
 
     fn translate(&self, _: usize, addr: u64) -> Option<u64> {
@@ -145,6 +137,16 @@ impl Subject for Toy {
         let start = addr as usize;
         let found = self.state.memory.get(start..start + bytes.len());
         found.map(|found| bytes.copy_from_slice(found)).is_some()
+    }
+}
+
+impl Subject for Toy {
+    fn hart_count(&self) -> usize {
+        self.state.harts.len()
+    }
+
+    fn hart_steps(&self, hart: usize) -> u64 {
+        self.state.harts[hart].steps
     }
 
     fn extent(&self) -> Option<Extent> {
@@ -159,11 +161,12 @@ impl Subject for Toy {
         self.watches = watches.to_vec();
     }
 
-    fn run(
+    fn scan(
         &mut self,
         until: Position,
         heed: Heed,
         attention: &AtomicBool,
+        judge: &mut Judge<'_>,
     ) -> Result<Halt, DebugError> {
         self.runs.set(self.runs.get() + 1);
         loop {
@@ -181,23 +184,19 @@ impl Subject for Toy {
                 if heed == Heed::Breakpoints
                     && self.breakpoints.contains(&self.state.harts[stepping].pc)
                 {
-                    return Ok(Halt::Breakpoint { hart });
+                    let halt = Halt::Breakpoint { hart };
+                    if judge(self, &halt) {
+                        return Ok(halt);
+                    }
                 }
             }
-            let accesses = self.state.advance(&self.program);
-            let hits: Vec<_> = accesses
-                .into_iter()
-                .filter(|access| {
-                    self.watches.iter().any(|watch| {
-                        let kind = if access.write { watch.write } else { watch.read };
-                        let (one, other) = (&watch.range, &access.range);
-                        kind && one.start < other.end && other.start < one.end
-                    })
-                })
-                .map(|access| WatchHit { range: access.range, write: access.write })
-                .collect();
-            if !hits.is_empty() {
-                return Ok(Halt::Watch { before, hart, hits });
+            let accesses = self.state.advance(&self.program).into_iter();
+            let hits = accesses.map(|Access { range, write }| WatchHit { range, write });
+            let hits: Vec<_> =
+                hits.filter(|hit| self.watches.iter().any(|watch| watch.is_hit(hit))).collect();
+            let halt = Halt::Watch { before, hart, hits };
+            if !matches!(&halt, Halt::Watch { hits, .. } if hits.is_empty()) && judge(self, &halt) {
+                return Ok(halt);
             }
         }
     }

@@ -262,12 +262,12 @@ impl Hart {
                 Changes::Everything => {
                     self.flush_translations(memory);
                     self.code.clear();
-                    end = end.or(memory.is_watching().then_some(SliceEnd::Debug));
+                    end = end.or(memory.is_watching().then_some(SliceEnd::Watched));
                 }
                 Changes::Since(changes) => {
                     for change in changes {
                         end = match self.follow_one(memory, change) {
-                            Some(SliceEnd::Debug) => Some(SliceEnd::Debug),
+                            Some(SliceEnd::Watched) => Some(SliceEnd::Watched),
                             other => end.or(other),
                         };
                     }
@@ -282,7 +282,7 @@ impl Hart {
             Change::Code { page } => self.code.forget(page),
             Change::Revoked { page } => self.tlb.revoke(memory, Some(page)),
             Change::RevokedAll => self.tlb.revoke(memory, None),
-            Change::Watched { .. } | Change::WatchedRead { .. } => return Some(SliceEnd::Debug),
+            Change::Watched { .. } | Change::WatchedRead { .. } => return Some(SliceEnd::Watched),
             Change::Mailbox => return Some(SliceEnd::Attention),
             Change::RevokedReads => self.flush_translations(memory),
             Change::Table { page, offset, bytes } => {
@@ -414,7 +414,7 @@ impl Hart {
             let mut outcome = if let Some((breakpoints, executed)) = &mut attentive {
                 let pc = self.state.pc;
                 if breakpoints.stop_at(pc) {
-                    break SliceEnd::Debug;
+                    break SliceEnd::Breakpoint;
                 }
                 executed.note(pc);
                 // Blocks lead into each other: near a breakpoint each instruction is asked for.
@@ -448,8 +448,10 @@ impl Hart {
             (self.breakpoints, self.executed) = (breakpoints, executed);
         }
         // A watched store in the last block ends the slice with it.
-        let end =
-            if end == SliceEnd::Debug { end } else { self.follow(around.memory).unwrap_or(end) };
+        let end = match end {
+            SliceEnd::Breakpoint | SliceEnd::Watched => end,
+            end => self.follow(around.memory).unwrap_or(end),
+        };
         Slice { steps: self.slice_steps - before, end }
     }
 
