@@ -38,7 +38,7 @@ pub enum SliceEnd {
     Idle,
     /// The instruction at `pc`, which has not been executed, has a breakpoint that is heeded.
     Breakpoint,
-    /// The last instruction accessed watched memory.
+    /// The last instruction accessed watched memory, and nothing else ends the slice.
     Watched,
 }
 

@@ -38,9 +38,7 @@ impl GuestMemory {
 
     /// Logs a write of these physical addresses for those who watch or listen.
     pub(super) fn note_write(&self, written: Range<u64>) {
-        let touches = |ranges: &[Range<u64>]| {
-            ranges.iter().any(|range| range.start < written.end && written.start < range.end)
-        };
+        let touches = |ranges: &[Range<u64>]| ranges.iter().any(|range| overlap(range, &written));
         if touches(&self.watched.borrow()) {
             let (addr, bytes) = (written.start, written.end - written.start);
             self.changes.borrow_mut().push(Change::Watched { addr, bytes });
@@ -70,11 +68,27 @@ impl GuestMemory {
         self.changes.borrow_mut().push(Change::RevokedReads);
     }
 
-    /// Whether any range is watched at all: only then can a change that was not looked at in time
-    /// have been a hit.
+    /// Writes inside one page of which other parts are watched or mailboxes; false, with nothing written,
+    /// when anybody has to hear of it.
     #[must_use]
-    pub fn is_watching(&self) -> bool {
-        !self.watched.borrow().is_empty() || !self.read_watched.borrow().is_empty()
+    pub fn write_beside_watched(&self, addr: u64, bytes: &[u8]) -> bool {
+        const OTHERS: PageFlags =
+            PageFlags::CODE.union(PageFlags::TABLE).union(PageFlags::READ_ONLY);
+        let range = addr..addr + bytes.len() as u64;
+        let is_beside = |ranges: &[Range<u64>]| !ranges.iter().any(|known| overlap(known, &range));
+        let is_quiet = |page| !self.page_flags(page).intersects(OTHERS);
+        self.page_of(addr).is_some_and(is_quiet)
+            && is_beside(&self.watched.borrow())
+            && is_beside(&self.mailboxes.borrow())
+            && self.write(addr, bytes).is_ok()
+    }
+
+    /// Reads inside one page of which reads of other parts are watched; false when this one is.
+    #[must_use]
+    pub fn read_beside_watched(&self, addr: u64, bytes: &mut [u8]) -> bool {
+        let range = addr..addr + bytes.len() as u64;
+        let is_watched = self.read_watched.borrow().iter().any(|known| overlap(known, &range));
+        !is_watched && self.read(addr, bytes).is_ok()
     }
 
     /// Whether reads of the page must be told to [`GuestMemory::note_read`].
@@ -86,18 +100,47 @@ impl GuestMemory {
 
     /// A processor has read `bytes` bytes at physical `addr` as data.
     pub fn note_read(&self, addr: u64, bytes: u64) {
-        let end = addr.saturating_add(bytes);
-        let watched = self.read_watched.borrow();
-        if watched.iter().any(|range| range.start < end && addr < range.end) {
+        let read = addr..addr.saturating_add(bytes);
+        if self.read_watched.borrow().iter().any(|range| overlap(range, &read)) {
             self.changes.borrow_mut().push(Change::WatchedRead { addr, bytes });
         }
     }
+}
+
+fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::memory::Changes;
+
+    #[test]
+    fn what_lies_beside_a_watched_range_is_accessed_without_a_word() {
+        let memory = GuestMemory::at(0x8000_0000, 0x4000).expect("host memory");
+        memory.watch(std::slice::from_ref(&(0x8000_1008..0x8000_1010)));
+        memory.watch_reads(std::slice::from_ref(&(0x8000_1008..0x8000_1010)));
+        memory.set_mailboxes(std::slice::from_ref(&(0x8000_1020..0x8000_1028)));
+        let seen = memory.change_count();
+        for (addr, written, read) in [
+            (0x8000_1000, true, true),
+            (0x8000_1001, false, false),
+            (0x8000_100f, false, false),
+            (0x8000_1010, true, true),
+            (0x8000_101f, false, true),
+            (0x7fff_0000, false, false),
+        ] {
+            let bytes = [1; 8];
+            assert_eq!(memory.write_beside_watched(addr, &bytes), written, "{addr:#x}");
+            let mut found = [0; 8];
+            assert_eq!(memory.read_beside_watched(addr, &mut found), read, "{addr:#x}");
+            assert!(!(written && read) || found == bytes, "{addr:#x}: {found:?}");
+        }
+        assert_eq!(memory.changes_since(seen), Changes::Since(Vec::new()));
+        memory.mark_code(1, 0..16);
+        assert!(!memory.write_beside_watched(0x8000_1000, &[2]), "there is code");
+    }
 
     #[test]
     fn a_mailbox_is_rung_whatever_else_is_watched() {

@@ -262,14 +262,15 @@ impl Hart {
                 Changes::Everything => {
                     self.flush_translations(memory);
                     self.code.clear();
-                    end = end.or(memory.is_watching().then_some(SliceEnd::Watched));
+                    // Whatever was in it: the machine looks at everything.
+                    end = Some(SliceEnd::Attention);
                 }
                 Changes::Since(changes) => {
                     for change in changes {
-                        end = match self.follow_one(memory, change) {
-                            Some(SliceEnd::Watched) => Some(SliceEnd::Watched),
-                            other => end.or(other),
-                        };
+                        let heard = self.follow_one(memory, change);
+                        if end != Some(SliceEnd::Attention) {
+                            end = heard.or(end);
+                        }
                     }
                 }
             }
@@ -448,9 +449,9 @@ impl Hart {
             (self.breakpoints, self.executed) = (breakpoints, executed);
         }
         // A watched store in the last block ends the slice with it.
-        let end = match end {
-            SliceEnd::Breakpoint | SliceEnd::Watched => end,
-            end => self.follow(around.memory).unwrap_or(end),
+        let end = match (end, self.follow(around.memory)) {
+            (SliceEnd::Attention, _) => end,
+            (end, heard) => heard.unwrap_or(end),
         };
         Slice { steps: self.slice_steps - before, end }
     }

@@ -28,10 +28,16 @@ impl Hart {
             return None;
         }
         let wants = if access.writes { Kind::Store } else { Kind::Load };
-        self.translate(memory, addr, access.width.bytes(), wants).ok()?;
+        let bytes = access.width.bytes();
+        let physical = self.translate(memory, addr, bytes, wants).ok()?;
         self.settle(memory)?;
-        let value = self.tlb.load(memory, context, kind, addr, access.width)?;
-        Some(access.extend(value))
+        if let Some(value) = self.tlb.load(memory, context, kind, addr, access.width) {
+            return Some(access.extend(value));
+        }
+        let mut raw = [0; 8];
+        let is_served =
+            !access.writes && memory.read_beside_watched(physical, &mut raw[..bytes as usize]);
+        is_served.then(|| access.extend(u64::from_le_bytes(raw)))
     }
 
     /// The same for a store; also refuses those that others must hear of.
@@ -59,10 +65,16 @@ impl Hart {
         }
         let Ok(physical) = self.translate(memory, addr, bytes, Kind::Store) else { return false };
         let Some(page) = memory.page_of(physical) else { return false };
-        if !memory.make_writable(page) || self.settle(memory).is_none() {
+        let raw = value.to_le_bytes();
+        let raw = &raw[..bytes as usize];
+        let is_writable = memory.make_writable(page);
+        if self.settle(memory).is_none() {
             return false;
         }
-        let written = memory.write(physical, &value.to_le_bytes()[..bytes as usize]);
+        if !is_writable {
+            return memory.write_beside_watched(physical, raw);
+        }
+        let written = memory.write(physical, raw);
         assert!(written.is_ok(), "page {page} is RAM");
         // A walk before the page was dirty could not give a write tag.
         self.translate(memory, addr, bytes, Kind::Store).is_ok()
