@@ -170,6 +170,20 @@ fn a_loop_with_many_hits_is_halved_instead_of_stopped_at() {
 }
 
 #[test]
+fn hits_that_are_no_stops_end_no_run() {
+    let hits = 20_000;
+    let (mut engine, runs) = rounds(hits * PROGRAM_LENGTH);
+    engine.resume(Motion::Continue).expect("to the end");
+    let condition = Some(engine.parse_expression("r0 == 1").expect("it is one"));
+    engine.add_breakpoint(Breakpoint { condition, ..breakpoint(&engine, 0, false) });
+    let before = runs.get();
+    let stop = engine.resume(Motion::ReverseContinue).expect("back to the beginning");
+    assert_eq!(stop.reason, Reason::Begin);
+    let used = runs.get() - before;
+    assert!(used < 100, "{used} runs past {hits} hits");
+}
+
+#[test]
 fn an_interrupted_search_leaves_no_unseen_hit_behind() {
     let (mut engine, _) = rounds(5_000);
     let seek = Motion::Seek(Position { steps: 4_000, ..Position::default() });
