@@ -22,7 +22,7 @@
     reason = "values are cut to the width of the access; one argument covers every width"
 )]
 
-use std::ptr;
+use std::{ops::Range, ptr};
 
 use crate::bus::Width;
 use crate::memory::{GuestMemory, PAGE_BYTES, PAGE_SHIFT};
@@ -71,10 +71,6 @@ impl Entry {
     const EMPTY: Self =
         Self { read_tag: INVALID, write_tag: INVALID, addend: 0, execute_tag: INVALID };
 
-    fn is_empty(&self) -> bool {
-        self.read_tag & self.write_tag & self.execute_tag == INVALID
-    }
-
     /// The page that the entry maps, if any.
     fn page(&self) -> Option<u64> {
         [self.read_tag, self.write_tag, self.execute_tag].into_iter().find(|&tag| tag != INVALID)
@@ -108,6 +104,9 @@ pub struct Tlb {
     pub recent: [[[Recent; BASES]; 2]; CONTEXTS],
     /// `contexts[c][i]`: entry `i` of context `c`.
     pub contexts: [[Entry; ENTRIES]; CONTEXTS],
+    /// The entries of each context that may hold something, one bit each, so that looking for some
+    /// costs what there is.
+    filled: [[u64; ENTRIES / 64]; CONTEXTS],
     /// Whether a context holds anything, so that flushing an empty one is free.
     used: [bool; CONTEXTS],
     /// Number of misses, for statistics.
@@ -125,6 +124,7 @@ impl Default for Tlb {
         Self {
             recent: [[[Recent::NONE; BASES]; 2]; CONTEXTS],
             contexts: [[Entry::EMPTY; ENTRIES]; CONTEXTS],
+            filled: [[0; ENTRIES / 64]; CONTEXTS],
             used: [false; CONTEXTS],
             misses: 0,
         }
@@ -234,7 +234,9 @@ impl Tlb {
             memory.mark_tagged(page);
         }
         let tag_if = |allowed| if allowed { tag } else { INVALID };
-        self.contexts[context][index_of(addr)] = Entry {
+        let index = index_of(addr);
+        self.filled[context][index / 64] |= 1 << (index % 64);
+        self.contexts[context][index] = Entry {
             read_tag: tag_if(read && !read_watched),
             write_tag: tag_if(write),
             addend,
@@ -245,7 +247,11 @@ impl Tlb {
     /// Empties one context.
     pub fn flush_context(&mut self, context: usize) {
         if std::mem::take(&mut self.used[context]) {
-            self.contexts[context].fill(Entry::EMPTY);
+            for (number, word) in self.filled[context].iter_mut().enumerate() {
+                for index in bits(std::mem::take(word)) {
+                    self.contexts[context][number * 64 + index] = Entry::EMPTY;
+                }
+            }
             self.recent[context] = [[Recent::NONE; BASES]; 2];
         }
     }
@@ -273,9 +279,34 @@ impl Tlb {
             }
             return;
         }
-        for entry in self.occupied() {
-            if entry.page().is_some_and(|page| page.wrapping_sub(addr) < bytes) {
-                *entry = Entry::EMPTY;
+        let is_inside = |page: u64| page.wrapping_sub(addr) < bytes;
+        self.flush_entries(0..CONTEXTS, is_inside);
+    }
+
+    /// Drops what maps pages whose virtual address `is_dropped` says so of, in some contexts.
+    pub fn flush_where(&mut self, contexts: Range<usize>, is_dropped: impl Fn(u64) -> bool) {
+        for (context, recent) in self.recent.iter_mut().enumerate() {
+            if contexts.contains(&context) && self.used[context] {
+                for recent in recent.iter_mut().flatten() {
+                    if recent.tag != INVALID && is_dropped(recent.tag) {
+                        *recent = Recent::NONE;
+                    }
+                }
+            }
+        }
+        self.flush_entries(contexts, is_dropped);
+    }
+
+    fn flush_entries(&mut self, contexts: Range<usize>, is_dropped: impl Fn(u64) -> bool) {
+        for context in contexts {
+            for (number, word) in self.filled[context].iter_mut().enumerate() {
+                for index in bits(*word) {
+                    let entry = &mut self.contexts[context][number * 64 + index];
+                    if entry.page().is_none_or(&is_dropped) {
+                        *entry = Entry::EMPTY;
+                        *word &= !(1 << index);
+                    }
+                }
             }
         }
     }
@@ -310,8 +341,23 @@ impl Tlb {
 
     /// Entries in use.
     fn occupied(&mut self) -> impl Iterator<Item = &mut Entry> {
-        let used = self.used;
-        let contexts = self.contexts.iter_mut().zip(used).filter(|(_, used)| *used);
-        contexts.flat_map(|(entries, _)| entries).filter(|entry| !entry.is_empty())
+        let contexts = self.contexts.iter_mut().zip(&self.filled);
+        contexts.flat_map(|(entries, filled)| {
+            let words = entries.chunks_exact_mut(64).zip(filled).filter(|(_, word)| **word != 0);
+            words.flat_map(|(entries, word)| {
+                let entries = entries.iter_mut().enumerate();
+                let word = *word;
+                entries.filter(move |(index, _)| word >> index & 1 != 0).map(|(_, entry)| entry)
+            })
+        })
     }
+}
+
+/// The positions of the bits set in `word`, ascending.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = word.trailing_zeros();
+        word &= word.wrapping_sub(1);
+        (index < u64::BITS).then_some(index as usize)
+    })
 }

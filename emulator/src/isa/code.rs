@@ -78,10 +78,10 @@ pub struct CodeCache<Op> {
     ops: Vec<Placed<Op>>,
     /// Empty until the first is noted.
     shortcuts: Vec<Shortcut>,
-    /// Where shortcuts were noted, so that forgetting costs no more than noting did.
-    noted: Vec<u32>,
+    /// Where shortcuts of each context were noted, so that forgetting costs no more than noting did.
+    noted: [Vec<u32>; CONTEXTS],
     /// The owner's number when they were noted.
-    generation: u64,
+    generations: [u64; CONTEXTS],
 }
 
 impl<Op> Default for CodeCache<Op> {
@@ -90,8 +90,8 @@ impl<Op> Default for CodeCache<Op> {
             pages: Vec::new(),
             ops: Vec::new(),
             shortcuts: Vec::new(),
-            noted: Vec::new(),
-            generation: 0,
+            noted: Default::default(),
+            generations: [0; CONTEXTS],
         }
     }
 }
@@ -113,20 +113,20 @@ impl<Op> CodeCache<Op> {
         &self.ops[first..first + usize::from(block.length)]
     }
 
-    /// Forgets shortcuts when `generation` is another than before.
+    /// Forgets the shortcuts of a context when `generation` is another than before.
     #[inline]
-    pub fn follow(&mut self, generation: u64) {
-        if self.generation != generation {
-            self.generation = generation;
-            self.forget_shortcuts();
+    pub fn follow(&mut self, context: usize, generation: u64) {
+        if self.generations[context] != generation {
+            self.generations[context] = generation;
+            forget(&mut self.shortcuts, &mut self.noted[context]);
         }
     }
 
-    /// Whether shortcuts are good while the owner's number is `generation`.
+    /// Whether the shortcuts of a context are good while the owner's number is `generation`.
     #[inline]
     #[must_use]
-    pub fn follows(&self, generation: u64) -> bool {
-        self.generation == generation
+    pub fn follows(&self, context: usize, generation: u64) -> bool {
+        self.generations[context] == generation
     }
 
     /// The block at virtual `pc` in a context (what fetches depend on beside the address).
@@ -144,12 +144,12 @@ impl<Op> CodeCache<Op> {
         }
         let index = shortcut_index(context, pc);
         self.shortcuts[index] = Shortcut { pc, block };
-        self.noted.push(index as u32);
+        self.noted[context].push(index as u32);
     }
 
     fn forget_shortcuts(&mut self) {
-        for index in self.noted.drain(..) {
-            self.shortcuts[index as usize] = Shortcut::NONE;
+        for noted in &mut self.noted {
+            forget(&mut self.shortcuts, noted);
         }
     }
 
@@ -207,6 +207,12 @@ impl<Op> CodeCache<Op> {
         code.blocks.push(block);
         code.starts[offset] = code.blocks.len() as u16;
         Some(block)
+    }
+}
+
+fn forget(shortcuts: &mut [Shortcut], noted: &mut Vec<u32>) {
+    for index in noted.drain(..) {
+        shortcuts[index as usize] = Shortcut::NONE;
     }
 }
 

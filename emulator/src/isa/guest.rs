@@ -82,9 +82,9 @@ pub trait Guest: Send + Sized + 'static {
     /// Whether in `mode` virtual addresses are physical ones.
     fn is_unpaged(mode: u64) -> bool;
 
-    /// A number that changes whenever a virtual address may have come to mean another page for
-    /// fetches, or may no longer be fetched from.
-    fn fetch_generation(&self) -> u64;
+    /// A number that changes whenever in `mode` a virtual address may have come to mean another page
+    /// for fetches, or may no longer be fetched from.
+    fn fetch_generation(&self, mode: u64) -> u64;
 
     /// The number of the RAM page that holds the code at `pc`, when a fetch there succeeds. Changes
     /// nothing that a guest sees.

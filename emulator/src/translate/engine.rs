@@ -59,7 +59,6 @@ pub struct Engine<G: Guest> {
     enter: Enter<G>,
     shims: [u64; 3],
     seen_changes: u64,
-    seen_fetches: u64,
     seen_protection: u64,
     seen_breakpoints: u64,
     /// How often pages began to be noted.
@@ -103,7 +102,6 @@ impl<G: Guest> Engine<G> {
             enter,
             shims: made,
             seen_changes: 0,
-            seen_fetches: 0,
             seen_protection: 0,
             seen_breakpoints: 0,
             seen_notes: 0,
@@ -192,11 +190,6 @@ impl<G: Guest> Engine<G> {
             // What was watched ended the interpreter's stretch already.
             guest.synchronize(memory);
         }
-        let fetches = guest.fetch_generation();
-        if fetches != self.seen_fetches {
-            self.seen_fetches = fetches;
-            self.code.clear_jumps();
-        }
         let protection = guest.protection_generation();
         if protection != self.seen_protection {
             self.seen_protection = protection;
@@ -218,6 +211,7 @@ impl<G: Guest> Engine<G> {
             self.mode = mode;
             self.table = self.code.table(mode);
         }
+        self.code.jumps(self.table).follow(guest.fetch_generation(mode));
     }
 
     #[cold]
@@ -305,7 +299,9 @@ impl<G: Guest> Engine<G> {
         let hot = worth == Worth::Compiling;
         let page = guest.code_page(memory, pc)?;
         let key = Key { pc, mode: self.mode, page };
-        match self.code.get(&key) {
+        let known = self.code.get(&key);
+        self.heat.note(pc, self.mode, matches!(known, Some(Known::Region(_))));
+        match known {
             Some(Known::Region(region)) => {
                 let code = region.code;
                 self.code.jumps(self.table).insert(pc, code);

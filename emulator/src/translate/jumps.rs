@@ -29,6 +29,8 @@ pub(super) struct JumpTable {
     entries: Box<[Jump]>,
     /// Where something was put since the table was empty, so that clearing costs no more.
     filled: Vec<usize>,
+    /// The guest's number for "fetches mean what they meant" when it was filled.
+    generation: u64,
 }
 
 impl JumpTable {
@@ -36,6 +38,7 @@ impl JumpTable {
         Self {
             entries: (0..1 << BITS).map(|index| Jump { pc: none(index), code: 0 }).collect(),
             filled: Vec::new(),
+            generation: 0,
         }
     }
 
@@ -64,6 +67,15 @@ impl JumpTable {
         let index = Self::index(pc);
         if self.entries[index].pc == pc {
             self.entries[index] = Jump { pc: none(index), code: 0 };
+        }
+    }
+
+    /// Forgets everything when `generation` is another than before.
+    #[inline]
+    pub(super) fn follow(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.clear();
         }
     }
 

@@ -227,7 +227,7 @@ impl Guest for Toy {
     fn is_unpaged(_: u64) -> bool {
         true
     }
-    fn fetch_generation(&self) -> u64 {
+    fn fetch_generation(&self, _: u64) -> u64 {
         0
     }
     fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize> {

@@ -154,6 +154,8 @@ pub struct Effects {
     pub flush_paged: bool,
     /// All cached translations are stale.
     pub flush_all: bool,
+    /// `satp` changed; what it was.
+    pub left_satp: Option<u64>,
     /// A deadline may have moved.
     pub deadline: bool,
 }
@@ -371,7 +373,7 @@ fn write_satp(state: &mut State, features: Features, value: u64, effects: &mut E
     };
     if known {
         if value != state.satp {
-            effects.flush_paged = true;
+            effects.left_satp = Some(state.satp);
             state.lose_reservation();
         }
         state.satp = value;

@@ -7,7 +7,7 @@ use super::features::Features;
 use super::float;
 use super::hart::{Hart, RESERVATION_ADDRESS, RESERVATION_VALUE};
 use super::instruction::{Body, Instruction};
-use super::state::State;
+use super::state::{Privilege, State};
 use super::table;
 use crate::{
     frame::Frame,
@@ -72,8 +72,8 @@ impl Guest for Hart {
         mode >> 10 & 1 == 0
     }
 
-    fn fetch_generation(&self) -> u64 {
-        Self::fetch_generation(self)
+    fn fetch_generation(&self, mode: u64) -> u64 {
+        Self::fetch_generation(self, Privilege::from_bits(mode))
     }
 
     fn protection_generation(&self) -> u64 {

@@ -89,8 +89,9 @@ pub struct Hart {
     /// Steps taken in this slice.
     #[vmstate(skip("slices end before a save"))]
     pub(super) slice_steps: u64,
+    /// Of supervisor and machine, and of user.
     #[vmstate(skip("counts what the caches dropped"))]
-    fetch_generation: u64,
+    fetch_generations: [u64; 2],
     #[vmstate(skip("counts what the caches dropped"))]
     protection_generation: u64,
     #[vmstate(skip("the debugger's"))]
@@ -102,6 +103,20 @@ pub struct Hart {
     /// The state was replaced: cached translations must go before anything runs.
     #[vmstate(skip("about the caches"))]
     stale: bool,
+}
+
+/// Levels of the page tables that a value of `satp` selects; 0 for none.
+fn levels_of(satp: u64) -> u32 {
+    match satp >> 60 {
+        8 => 3,
+        9 => 4,
+        _ => 0,
+    }
+}
+
+/// Physical page number of the root table in a value of `satp`.
+fn root_of(satp: u64) -> u64 {
+    satp & ((1 << 44) - 1)
 }
 
 impl Hart {
@@ -117,7 +132,7 @@ impl Hart {
             seen_changes: 0,
             tables: BTreeMap::new(),
             slice_steps: 0,
-            fetch_generation: 0,
+            fetch_generations: [0; 2],
             protection_generation: 0,
             breakpoints: Breakpoints::default(),
             executed: ExecutedPages::default(),
@@ -138,10 +153,11 @@ impl Hart {
         self.slice_steps
     }
 
-    /// A number that changes whenever a fetch may have come to mean something else.
+    /// A number that changes whenever a fetch with `privilege` may have come to mean something else.
+    #[inline]
     #[must_use]
-    pub fn fetch_generation(&self) -> u64 {
-        self.fetch_generation
+    pub fn fetch_generation(&self, privilege: Privilege) -> u64 {
+        self.fetch_generations[usize::from(privilege == Privilege::User)]
     }
 
     /// A number that changes whenever memory protection may have.
@@ -229,7 +245,7 @@ impl Hart {
 
     /// Drops every cached translation.
     pub(super) fn flush_translations(&mut self, memory: &GuestMemory) {
-        self.fetch_generation += 1;
+        self.fetch_generations = self.fetch_generations.map(|number| number + 1);
         self.protection_generation += 1;
         self.tlb.flush();
         for page in std::mem::take(&mut self.tables).into_keys() {
@@ -239,7 +255,7 @@ impl Hart {
 
     /// Drops cached translations that went through page tables.
     pub(super) fn flush_paged_translations(&mut self, memory: &GuestMemory) {
-        self.fetch_generation += 1;
+        self.fetch_generations = self.fetch_generations.map(|number| number + 1);
         for context in 1..tlb::CONTEXTS {
             self.tlb.flush_context(context);
         }
@@ -296,15 +312,9 @@ impl Hart {
     /// How an access of `kind` is translated now.
     fn paging(&self, privilege: Privilege) -> Paging {
         let state = &self.state;
-        let levels = match state.satp >> 60 {
-            _ if privilege == Privilege::Machine => 0,
-            8 => 3,
-            9 => 4,
-            _ => 0,
-        };
         Paging {
-            levels,
-            root: state.satp & ((1 << 44) - 1),
+            levels: if privilege == Privilege::Machine { 0 } else { levels_of(state.satp) },
+            root: root_of(state.satp),
             user: privilege == Privilege::User,
             sum: state.mstatus & status::SUM != 0,
             mxr: state.mstatus & status::MXR != 0,
@@ -345,8 +355,9 @@ impl Hart {
         let rights = self.state.pmp.page_rights(mapping.page, machine);
         if let (Some(page), Some(rights)) = (memory.page_of(physical), rights) {
             let rights = rights & mapping.rights;
+            let executable = rights.contains(Rights::EXECUTE).then_some(privilege);
             for (level, &entry) in (0..paging.levels).rev().zip(&tables[..depth]) {
-                self.depend_on(memory, entry, addr, 12 + 9 * level, kind);
+                self.depend_on(memory, entry, addr, 12 + 9 * level, executable);
             }
             let context = self.context_of(privilege);
             let of = |right| rights.contains(right);
@@ -410,7 +421,8 @@ impl Hart {
                     break end;
                 }
             }
-            code.follow(self.fetch_generation);
+            let generation = self.fetch_generation(self.state.privilege());
+            code.follow(self.fetch_context(), generation);
             let left = budget - taken;
             let mut outcome = if let Some((breakpoints, executed)) = &mut attentive {
                 let pc = self.state.pc;

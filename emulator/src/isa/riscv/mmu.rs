@@ -129,8 +129,11 @@ const fn page_of(address: u64) -> u64 {
     address & !((1 << PAGE_SHIFT) - 1)
 }
 
-/// Table entries are read with supervisor privilege, whoever the access is made for.
-fn read_entry(memory: &GuestMemory, pmp: &Pmp, address: u64) -> Result<u64, Fault> {
+/// Reads the table entry at a physical address: with supervisor privilege, whoever it is for.
+///
+/// # Errors
+/// [`Fault::Access`] where there is no RAM or memory protection forbids it.
+pub(super) fn read_entry(memory: &GuestMemory, pmp: &Pmp, address: u64) -> Result<u64, Fault> {
     if !pmp.allows(address, 8, Kind::Load, false) {
         return Err(Fault::Access);
     }

@@ -62,6 +62,8 @@ fn apply(i: &mut Interpreter<'_, '_>, effects: Effects) {
         i.hart.flush_translations(i.around.memory);
     } else if effects.flush_paged {
         i.hart.flush_paged_translations(i.around.memory);
+    } else if let Some(left) = effects.left_satp {
+        i.hart.switch_space(i.around.memory, left);
     }
     i.progress.attention |= effects.deadline;
     i.look_for_interrupts();

@@ -42,7 +42,8 @@ impl Hart {
     /// the guest sees.
     pub fn code_page(&mut self, memory: &GuestMemory, pc: u64) -> Option<usize> {
         let context = self.fetch_context();
-        if self.code.follows(self.fetch_generation)
+        let generation = self.fetch_generation(self.state.privilege());
+        if self.code.follows(context, generation)
             && let Some(block) = self.code.shortcut(context, pc)
         {
             return Some(block.page as usize);
