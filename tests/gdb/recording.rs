@@ -122,6 +122,11 @@ impl Forward {
         Self { machine, replayer }
     }
 
+    /// Where the recording ends.
+    pub(crate) fn end(&self) -> Position {
+        self.replayer.end()
+    }
+
     /// Runs to the first position at or behind `until`.
     pub(crate) fn run_to(&mut self, until: Position) {
         while self.machine.position() < until {
@@ -129,6 +134,7 @@ impl Forward {
                 Stop::Until | Stop::Debug { .. } => {}
                 // A digest, which is for those who compare them.
                 Stop::Left => drop(self.replayer.take_leave()),
+                Stop::PoweredOff { .. } if self.machine.position() >= until => {}
                 stop => panic!("the replay stops at {:?}: {stop:?}", self.machine.position()),
             }
         }
