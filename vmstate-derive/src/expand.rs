@@ -54,7 +54,8 @@ pub(crate) fn stub(input: &Input) -> TokenStream {
         const _: () = {
             impl #field_impl_generics #krate::Field<__B> for #ident #type_generics #where_clause {
                 type Staged = Self;
-                const KIND: #krate::define::KindDef = #krate::define::KindDef::Bool;
+                const KIND: #krate::define::KindDef =
+                    #krate::define::KindDef::Type(&<Self as #krate::VmState>::DEF);
                 fn save(&self, _: &mut #krate::__private::Vec<u8>) -> #saved { loop {} }
                 fn load(_: &mut #krate::wire::Reader<'_>)
                     -> #result<Self, #krate::error::LoadError> { loop {} }
@@ -66,7 +67,8 @@ pub(crate) fn stub(input: &Input) -> TokenStream {
             #value
             impl #impl_generics #krate::VmState for #ident #type_generics #where_clause {
                 const DEF: #krate::define::TypeDef = #krate::define::TypeDef {
-                    name: #name, arguments: &[], version: 1, version_min: 1, semantics: &[],
+                    name: #name, arguments: &[], version: #krate::define::BROKEN, version_min: 1,
+                    semantics: &[],
                     shape: #krate::define::ShapeDef::Struct(&[]), released: &[],
                 };
             }

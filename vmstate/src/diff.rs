@@ -29,6 +29,8 @@ pub enum Change {
     OnlySecond(String),
     /// Two values.
     Value(String, String),
+    /// So many pages of a raw section.
+    Pages(u64),
     /// Named bits that only the second, and only the first file has set.
     Flags {
         /// Set in the second file and not in the first.
@@ -45,6 +47,8 @@ impl fmt::Display for Difference {
             Change::OnlyFirst(value) => write!(f, "only in the first: {value}"),
             Change::OnlySecond(value) => write!(f, "only in the second: {value}"),
             Change::Value(first, second) => write!(f, "{first} -> {second}"),
+            Change::Pages(1) => f.write_str("1 page differs"),
+            Change::Pages(count) => write!(f, "{count} pages differ"),
             Change::Flags { set, cleared } => {
                 let set = set.iter().map(|name| format!("+{name}"));
                 let names: Vec<_> =
@@ -103,7 +107,8 @@ fn header(first: &Snapshot<'_>, second: &Snapshot<'_>, found: &mut Vec<Differenc
     let files = |header: &crate::container::Header| -> BTreeMap<String, String> {
         let shown = |file: &crate::container::ExternalFile| {
             let digest = blake3::Hash::from_bytes(file.blake3).to_hex();
-            (format!("(file) {}", file.role), format!("{} {}", file.name, &digest[..16]))
+            let shown = format!("{} {}", file.name, &digest[..16]);
+            (format!("(file) {}", file.role), shown.trim_start().to_owned())
         };
         header.external_files.iter().map(shown).collect()
     };

@@ -33,7 +33,7 @@ pub struct Max<const N: u64, Inner = Unbounded>(std::marker::PhantomData<Inner>)
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a state field as it stands",
     label = "not state",
-    note = "a deriving type works: `#[derive(VmState)]` on `{Self}`",
+    note = "a deriving type works: `#[derive(VmState)]` on `{Self}`; a type of the crate `bitflags` says `vmstate::bitflags_fields!(..)` once",
     note = "a container that grows (`Vec`, `VecDeque`, `String`, `BTreeMap`, `BTreeSet`) needs `#[vmstate(max_len = N)]` on the field",
     note = "what is no state is left out with `#[vmstate(skip(\"why\"))]` or recomputed with `#[vmstate(cache(rebuild = path))]`"
 )]
@@ -114,6 +114,20 @@ pub trait Field<B = Unbounded>: Sized {
 
     /// Rebuilds caches.
     fn rebuild(&mut self) {}
+
+    /// As [`load`](Self::load), into the heap: an array that is boxed because no stack holds it is never
+    /// on one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`LoadProblem::OutOfMemory`].
+    fn load_boxed(reader: &mut Reader<'_>) -> Result<Box<Self::Staged>, LoadError> {
+        Self::load(reader).map(Box::new)
+    }
+
+    /// As [`fresh`](Self::fresh), in the heap.
+    fn fresh_boxed() -> Box<Self::Staged> {
+        Box::new(Self::fresh())
+    }
 
     /// Appends many values; bytes at the speed of a copy.
     ///

@@ -226,3 +226,27 @@ fn a_refusing_post_load_is_undone_by_a_second_swap() {
     Instance::rebuild(&mut live);
     assert_eq!((live.divisor, live.baud), (3, 333));
 }
+
+#[derive(VmState)]
+#[vmstate(version = 1)]
+struct Framebuffer {
+    pixels: Box<[u8; 4 << 20]>,
+    rows: Box<[[u16; 256]; 4096]>,
+}
+
+#[test]
+fn a_boxed_array_is_never_on_the_stack() {
+    // Each field is larger than the stack of a test's thread.
+    let mut source: Framebuffer = vmstate::fresh();
+    source.pixels[4_000_000] = 7;
+    source.rows[4000][255] = 9;
+    let mut bytes = Vec::new();
+    source.save(1, &mut bytes).expect("it has no conditions");
+    let mut loaded: Framebuffer = vmstate::fresh();
+    let mut staged = loaded.stage_newest(&bytes).expect("its own");
+    Instance::swap(&mut loaded, &mut staged).expect("its own");
+    assert_eq!((loaded.pixels[4_000_000], loaded.rows[4000][255]), (7, 9));
+    // Their defaults do not fit into a schema, and are left out of it.
+    let entry = vmstate::lock::Entry::of(&Framebuffer::DEF, 1);
+    assert!(entry.fields.iter().all(|field| field.default == "none"), "{}", entry.to_text());
+}

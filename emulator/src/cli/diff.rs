@@ -42,10 +42,9 @@ pub(super) fn run(
         let base = ram_base(first.newest().header(), &section.path).unwrap_or_default();
         for (start, end) in section.ranges {
             let address = |page: u64| base + page * u64::from(PAGE_LEN);
-            let pages = end - start;
             found.push(Difference {
                 path: format!("{} {:#x}..{:#x}", section.path, address(start), address(end)),
-                change: Change::Value(format!("{pages} pages"), "differ".to_owned()),
+                change: Change::Pages(end - start),
             });
         }
     }
@@ -76,6 +75,7 @@ fn json(found: &[Difference], out: &mut Output) {
                 Change::Value(a, b) => {
                     format!("\"first\":{},\"second\":{}", quoted(a), quoted(b))
                 }
+                Change::Pages(count) => format!("\"pages\":{count}"),
                 Change::Flags { set, cleared } => {
                     format!("\"set\":[{}],\"cleared\":[{}]", list(set), list(cleared))
                 }

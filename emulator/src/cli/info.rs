@@ -132,9 +132,10 @@ pub(super) fn header_text(chain: &Chain, out: &mut Output) {
     ));
     for file in &header.external_files {
         let digest = blake3::Hash::from_bytes(file.blake3).to_hex();
+        let name = if file.name.is_empty() { "" } else { &format!(": {}", file.name) };
         out.line(format_args!(
-            "file       {}: {} ({} bytes, blake3 {digest})",
-            file.role, file.name, file.length
+            "file       {}{name} ({} bytes, blake3 {digest})",
+            file.role, file.length
         ));
     }
     if let Some(parent) = &header.parent {

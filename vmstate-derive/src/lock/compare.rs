@@ -214,11 +214,14 @@ impl Comparison<'_> {
             Presence::When(_) => "when",
             Presence::Subsection(_) => "subsection",
         };
-        if now == released.presence {
-            return;
-        }
+        let was = match released.presence.as_str() {
+            presence if presence == now => return,
+            "when" => "a field with `when`",
+            "subsection" => "a `subsection`",
+            _ => "always written",
+        };
         let path = format!("{}.{}", self.input.name, released.path);
-        let (was, version) = (released.presence.clone(), self.entry.version);
+        let version = self.entry.version;
         let mistake = Mistake::PresenceChanged { field: path, was, version };
         self.report("presence", &released.path, field.span, mistake);
     }

@@ -1,6 +1,6 @@
 //! Writes the canonical bytes of one version of a type, in const evaluation and at run time alike.
 
-use super::{ArgumentDef, FieldDef, KindDef, ShapeDef, TypeDef};
+use super::{ArgumentDef, BROKEN, FieldDef, KindDef, ShapeDef, TypeDef};
 use crate::schema::hash::Fnv128;
 use crate::schema::{NAME_BYTES_MAX, Shape};
 
@@ -8,12 +8,14 @@ use crate::schema::{NAME_BYTES_MAX, Shape};
 pub(super) struct Emit<'a> {
     pub(super) hash: Fnv128,
     pub(super) written: usize,
+    /// A [`BROKEN`] type was met.
+    pub(super) is_broken: bool,
     buffer: &'a mut [u8],
 }
 
 impl<'a> Emit<'a> {
     pub(super) const fn into(buffer: &'a mut [u8]) -> Self {
-        Self { hash: Fnv128::new(), written: 0, buffer }
+        Self { hash: Fnv128::new(), written: 0, is_broken: false, buffer }
     }
 
     const fn byte(&mut self, byte: u8) {
@@ -147,6 +149,7 @@ impl<'a> Emit<'a> {
     const fn type_reference(&mut self, nested: &TypeDef, version: u32) {
         let mut name = [0; NAME_BYTES_MAX];
         let name = nested.full_name_in(&mut name);
+        self.is_broken |= nested.version == BROKEN || nested.is_broken_in(version);
         self.varint(name.len() as u64);
         self.raw(name);
         self.varint(version as u64);

@@ -141,6 +141,14 @@ impl<B, T: Field<B>, const N: usize> Field<B> for [T; N] {
         std::array::from_fn(|_| T::fresh())
     }
 
+    fn load_boxed(reader: &mut Reader<'_>) -> Result<Box<Self::Staged>, LoadError> {
+        T::load_vec(reader, N).map(boxed)
+    }
+
+    fn fresh_boxed() -> Box<Self::Staged> {
+        boxed((0..N).map(|_| T::fresh()).collect())
+    }
+
     fn save_fresh(out: &mut Vec<u8>) -> Result<(), SaveError> {
         (0..N).try_for_each(|_| T::save_fresh(out))
     }
@@ -185,6 +193,13 @@ impl<B, T: Field<B>, const N: usize> Field<B> for [T; N] {
 
 impl<B, T: Value<B>, const N: usize> Value<B> for [T; N] {}
 
+fn boxed<T, const N: usize>(items: Vec<T>) -> Box<[T; N]> {
+    match items.into_boxed_slice().try_into() {
+        Ok(array) => array,
+        Err(_) => unreachable!("there are {N} of them"),
+    }
+}
+
 /// Transparent: the pointer is not on the wire.
 impl<B, T: Field<B>> Field<B> for Box<T> {
     type Staged = Box<T::Staged>;
@@ -196,7 +211,7 @@ impl<B, T: Field<B>> Field<B> for Box<T> {
     }
 
     fn load(reader: &mut Reader<'_>) -> Result<Self::Staged, LoadError> {
-        Ok(Box::new(T::load(reader)?))
+        T::load_boxed(reader)
     }
 
     fn swap(&mut self, staged: &mut Self::Staged) {
@@ -204,7 +219,7 @@ impl<B, T: Field<B>> Field<B> for Box<T> {
     }
 
     fn fresh() -> Self::Staged {
-        Box::new(T::fresh())
+        T::fresh_boxed()
     }
 
     fn save_fresh(out: &mut Vec<u8>) -> Result<(), SaveError> {

@@ -1,5 +1,6 @@
 //! Checking a crate's types against its lock, and appending to it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,15 +57,18 @@ fn read(path: &Path) -> Result<(String, Vec<Entry>), FreezeError> {
 /// All differences at once.
 pub fn verify(types: &[&TypeDef], path: &Path) -> Result<(), FreezeError> {
     let (_, entries) = read(path)?;
-    let mut findings = Vec::new();
+    let mut findings = twice(types, &entries);
+    let mut unlisted = BTreeSet::new();
     for entry in &entries {
         let identity = format!("{}@{}", entry.type_name, entry.version);
         let Some(def) = types.iter().find(|def| def.is_named(&entry.type_name)) else {
-            findings.push(format!(
-                "{identity} was released, but `vmstate::types!` lists no `{}`: renamed? write \
-                 `#[vmstate(name = \"{}\")]` on it",
-                entry.type_name, entry.type_name
-            ));
+            let name = &entry.type_name;
+            if unlisted.insert(name) {
+                findings.push(format!(
+                    "{identity} was released, but `vmstate::types!` lists no `{name}`: renamed? write \
+                     `#[vmstate(name = \"{name}\")]` on it"
+                ));
+            }
             continue;
         };
         if entry.version < def.version_min {
@@ -88,6 +92,28 @@ pub fn verify(types: &[&TypeDef], path: &Path) -> Result<(), FreezeError> {
     } else {
         Err(FreezeError::Differs { path: path.to_owned(), findings })
     }
+}
+
+/// A name has one type, and a version one entry.
+fn twice(types: &[&TypeDef], entries: &[Entry]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut names = BTreeSet::new();
+    for name in types.iter().map(|def| def.full_name()) {
+        if !names.insert(name.clone()) {
+            findings.push(format!(
+                "`vmstate::types!` lists `{name}` twice; if these are two types, write \
+                 `#[vmstate(name = \"..\")]` on one"
+            ));
+        }
+    }
+    let mut released = BTreeSet::new();
+    for Entry { type_name, version, .. } in entries {
+        if !released.insert((type_name, version)) {
+            findings
+                .push(format!("{type_name}@{version} stands twice in the lock: keep the first"));
+        }
+    }
+    findings
 }
 
 /// Appends to the lock at `path`, for each of `types`, every version above those in it that the code can

@@ -6,9 +6,10 @@
 //!
 //! Layout: varint length of the shape, the shape, then for the details: varint `version_min`, and for
 //! each field in order: varint `since`, varint count of aliases, the aliases, a marker byte and, if 1,
-//! the default with its length.
+//! the default with its length. A default that would take more than half of the room for a schema is
+//! left out: then a build without the field refuses it, and files without the field are not loaded.
 
-use super::{Schema, SchemaTable, TypeRef};
+use super::{SCHEMA_BYTES_MAX, Schema, SchemaTable, TypeRef};
 use crate::define::{FieldDef, KindDef, ShapeDef, TypeDef, encode_shape};
 use crate::wire::{put_str, put_varint};
 
@@ -62,12 +63,12 @@ pub fn encode(def: &TypeDef, version: u32) -> Vec<u8> {
             put_str(&mut out, other);
         }
         match default_in(def, variant, field, version) {
-            None => out.push(0),
-            Some(bytes) => {
+            Some(bytes) if out.len() + bytes.len() <= SCHEMA_BYTES_MAX / 2 => {
                 out.push(1);
                 put_varint(&mut out, bytes.len() as u64);
                 out.extend_from_slice(&bytes);
             }
+            Some(_) | None => out.push(0),
         }
     }
     out

@@ -4,7 +4,6 @@ use vmstate::VmState;
 #[vmstate(version = 1)]
 struct Uart {
     level: *const u8,
-    handler: fn(u8),
 }
 
 fn main() {}

@@ -165,6 +165,7 @@ fn state_differences(one: &[u8], two: &[u8]) -> Result<Vec<ValueDifference>, Bis
     let found = diff(&mine, &theirs).map_err(refused)?;
     let words = |change: &Change| match change {
         Change::Value(one, two) => format!("{one} -> {two}"),
+        Change::Pages(count) => format!("{count} pages"),
         Change::OnlyFirst(value) => format!("{value} -> none"),
         Change::OnlySecond(value) => format!("none -> {value}"),
         Change::Flags { set, cleared } => {
