@@ -31,12 +31,13 @@ mod switches;
 #[path = "lockstep/traps.rs"]
 mod traps;
 
-use bench::{Pair, Random, interpreted, translated};
+use bench::{Pair, interpreted, translated};
 use emulator::{
     isa::riscv::{Configuration, Features, Hart},
     translate::{Compilation, EngineConfig},
 };
 use program::Program;
+use vmstate::property::Random;
 
 pub(crate) fn config(compilation: Compilation) -> EngineConfig {
     EngineConfig { threshold: 2, compilation, ..EngineConfig::default() }

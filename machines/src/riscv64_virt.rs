@@ -54,8 +54,6 @@ pub mod map {
     pub const PLIC_SOURCES: u32 = 95;
     /// Serial port.
     pub const UART: u64 = 0x1000_0000;
-    /// Clock of the serial port in hertz.
-    pub const UART_CLOCK_HZ: u32 = 3_686_400;
     /// First of the virtio transports.
     pub const VIRTIO: u64 = 0x1000_1000;
     /// Distance from one virtio transport to the next, and the length of one.

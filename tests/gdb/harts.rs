@@ -19,11 +19,9 @@ use emulator::{
     timeline::{StateDigest, Tuning},
     translate::Compilation,
 };
+use vmstate::property::Random;
 
-use super::{
-    log::Random,
-    recording::{Forward, record, subject},
-};
+use super::recording::{Forward, record, subject};
 
 /// The counter that the harts of [`PROGRAM`] share, and 64 bytes apart a slot for each.
 const SLOTS: Range<u64> = 0x8000_2000..0x8000_2140;
@@ -338,7 +336,7 @@ fn walk(seed: u64, make: Make, harts: usize, motions: u32) {
         compilation: Compilation::AtOnce,
     };
     let mut engine = Engine::new(Box::new(subject(&path, tuning)), 4 << 20);
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (mut points, mut seen) = (Points::default(), None);
     let mut states: BTreeMap<Position, State> = BTreeMap::new();
     for number in 0..motions {

@@ -8,6 +8,7 @@ use emulator::{
     debug::{Access, Engine, Motion, Reason, Watchpoint},
     machine::Machine,
 };
+use vmstate::property::Random;
 
 use super::{
     oracle::access::{access, length},
@@ -77,25 +78,6 @@ fn next_access(machine: &Machine, pc: u64) -> Vec<(Range<u64>, bool)> {
         .collect()
 }
 
-/// splitmix64: a failure names its seed.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % bound
-    }
-}
-
-impl Random {
-    /// An index into something with `len` elements.
-    pub(crate) fn index(&mut self, len: usize) -> usize {
-        usize::try_from(self.below(len as u64)).expect("below a length")
-    }
-}
-
 fn is_hit(known: &Logged, watchpoint: &Watchpoint) -> bool {
     let end = watchpoint.addr + watchpoint.bytes;
     let kind = if known.write { watchpoint.access.writes() } else { watchpoint.access.reads() };
@@ -113,7 +95,7 @@ pub(crate) fn watch_at_random(
 ) {
     let kinds = [Access::Write, Access::Write, Access::Read, Access::Any];
     for seed in 0..count {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let kind = kinds[usize::try_from(random.below(4)).expect("small")];
         let watchpoint = Watchpoint {
             addr: addrs.start + random.below(addrs.end - addrs.start),

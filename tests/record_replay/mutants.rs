@@ -355,7 +355,7 @@ const TRANSLATED: &[Case] = &[
     (
         "a line that the translated processor does not see",
         When::Replayed,
-        Fault::LostLine(9),
+        Fault::LostLine(2),
         "hart0",
     ),
 ];

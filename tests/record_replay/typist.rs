@@ -36,7 +36,7 @@ pub(crate) struct Typist {
 impl Typist {
     pub(crate) fn new(seed: u64, lines: &str) -> Self {
         Self {
-            random: Random::new(seed << 1),
+            random: Random::new(seed),
             keys: lines.into(),
             typed: 0,
             next_ns: 20_000_000,

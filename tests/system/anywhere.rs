@@ -17,6 +17,7 @@ use emulator::{
     },
     snapshot::{self, Chain, LoadOptions, SaveOptions},
 };
+use vmstate::property::Random;
 
 use super::{
     digest::{WholeDigest, differences, digest},
@@ -61,17 +62,6 @@ const LONG: Plan = Plan {
 
 /// Single steps after which a place that was looked for must have been found.
 const SEARCH_STEPS: u64 = 20_000_000;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % bound
-    }
-}
 
 /// Nobody types. Time passes while the guest waits, unless waiting is what is looked for.
 struct Nobody {
@@ -157,7 +147,7 @@ fn go_to(machine: &mut Machine, kind: Kind, random: &mut Random) -> bool {
 
 /// Ascending positions of all kinds.
 fn positions(plan: Plan, cpus: u32) -> Vec<(Position, Kind)> {
-    let mut random = Random(plan.seed + u64::from(cpus));
+    let mut random = Random::new(plan.seed + u64::from(cpus));
     let mut starts: Vec<u64> = (0..plan.positions).map(|_| random.below(plan.span)).collect();
     starts.sort_unstable();
     let mut machine = started(&config(cpus, Engine::Auto));

@@ -1,31 +1,11 @@
 //! A small assembler for guests that are written here, and random guests that live on interrupts.
 
 use emulator::isa::riscv::csr::number as n;
+use vmstate::property::Random;
 
-/// A stream of numbers that depends on its seed alone (SplitMix64).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(crate) fn pick<T: Copy>(&mut self, things: &[T]) -> T {
-        let count = u64::try_from(things.len()).expect("few");
-        things[usize::try_from(self.below(count)).expect("few")]
-    }
+/// One of `things`.
+pub(crate) fn pick<T: Copy>(random: &mut Random, things: &[T]) -> T {
+    things[random.index(things.len())]
 }
 
 /// `csrrw`, `csrrs`, `csrrc`.

@@ -19,9 +19,10 @@ use emulator::{
     translate::Compilation,
 };
 use machines::riscv64_virt::map::{CLINT, PLIC, RAM, ROM, RTC, UART, UART_SOURCE};
+use vmstate::property::Random;
 
 use super::{
-    code::{self, Change, Code, ECALL, MRET, Random, SRET, WFI},
+    code::{self, Change, Code, ECALL, MRET, SRET, WFI, pick},
     digest::{differences, digest},
     guests::machine,
 };
@@ -158,11 +159,6 @@ fn plic(code: &mut Code, without: &str) {
     csr(code, Change::Set, n::MIDELEG, SEI);
 }
 
-/// x5 and x6 are set for a store of `value` at `addr`.
-fn ready(code: &mut Code, addr: u64, value: u64) {
-    code.li(5, addr).li(6, value);
-}
-
 fn enable_machine(code: &mut Code) {
     csr(code, Change::Set, n::MSTATUS, MIE);
 }
@@ -176,7 +172,7 @@ fn machine_timer(code: &mut Code) {
 /// One act of a random guest, in whatever mode it happens to be.
 fn act(random: &mut Random, code: &mut Code) {
     const MASKS: [u64; 8] = [SSI, STI, SEI, MSI, MTI, MEI, SSI | STI | SEI, MSI | MTI | MEI];
-    let kind = random.pick(&[Change::Set, Change::Set, Change::Clear]);
+    let kind = pick(random, &[Change::Set, Change::Set, Change::Clear]);
     let ticks = random.below(8).cast_signed() - 1;
     match random.below(20) {
         0..3 => {
@@ -188,17 +184,17 @@ fn act(random: &mut Random, code: &mut Code) {
             }
         }
         4 => {
-            code.csr_to(kind, random.pick(&[n::MIE, n::SIE]), random.pick(&MASKS));
+            code.csr_to(kind, pick(random, &[n::MIE, n::SIE]), pick(random, &MASKS));
         }
         5 => {
-            code.csr_to(kind, random.pick(&[n::MIP, n::SIP]), random.pick(&MASKS));
+            code.csr_to(kind, pick(random, &[n::MIP, n::SIP]), pick(random, &MASKS));
         }
         6 => {
-            let bits = random.pick(&[MIE, SIE, MIE | SIE, MPIE, SPIE]);
-            code.csr_to(kind, random.pick(&[n::MSTATUS, n::SSTATUS]), bits);
+            let bits = pick(random, &[MIE, SIE, MIE | SIE, MPIE, SPIE]);
+            code.csr_to(kind, pick(random, &[n::MSTATUS, n::SSTATUS]), bits);
         }
         7 => {
-            code.csr_to(kind, n::MIDELEG, random.pick(&MASKS));
+            code.csr_to(kind, n::MIDELEG, pick(random, &MASKS));
         }
         8 => {
             code.csr_to(kind, n::MENVCFG, STCE);
@@ -216,14 +212,14 @@ fn act(random: &mut Random, code: &mut Code) {
             code.word(ECALL);
         }
         18 => {
-            let (epc, word) = random.pick(&[(n::MEPC, MRET), (n::SEPC, SRET)]);
+            let (epc, word) = pick(random, &[(n::MEPC, MRET), (n::SEPC, SRET)]);
             code.address(6, 16).csr(Change::Write, epc, 6).word(word);
         }
         _ if random.below(4) == 0 => {
             code.word(WFI);
         }
         _ => {
-            code.csr_read(13, random.pick(&[n::TIME, n::CYCLE, n::INSTRET, n::SIP]));
+            code.csr_read(13, pick(random, &[n::TIME, n::CYCLE, n::INSTRET, n::SIP]));
         }
     }
 }
@@ -235,26 +231,29 @@ fn device(random: &mut Random, code: &mut Code) {
             code.store_at(CLINT, 4, random.below(2));
         }
         1 => {
-            let context = random.pick(&[0, 1]);
-            let (addr, value) = random.pick(&[
-                (ENABLE[context], 1 << UART_SOURCE),
-                (ENABLE[context], 0),
-                (THRESHOLD[context], 0),
-                (THRESHOLD[context], 1),
-                (PRIORITY, 1),
-                (PRIORITY, 2),
-            ]);
+            let context = pick(random, &[0, 1]);
+            let (addr, value) = pick(
+                random,
+                &[
+                    (ENABLE[context], 1 << UART_SOURCE),
+                    (ENABLE[context], 0),
+                    (THRESHOLD[context], 0),
+                    (THRESHOLD[context], 1),
+                    (PRIORITY, 1),
+                    (PRIORITY, 2),
+                ],
+            );
             code.store_at(addr, 4, value);
         }
         2 => {
-            let claim = random.pick(&CLAIM);
+            let claim = pick(random, &CLAIM);
             code.li(5, claim).load(4, 12);
             if random.below(2) == 0 {
                 code.store(4, 12);
             }
         }
         _ => {
-            code.store_at(random.pick(&[IER, UART]), 1, random.pick(&[0, 2]));
+            code.store_at(pick(random, &[IER, UART]), 1, pick(random, &[0, 2]));
         }
     }
 }

@@ -44,25 +44,18 @@ fn goldens() -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// SplitMix64: small, seeded, and good enough to scatter bits.
-struct Random(u64);
+/// Random places and choices.
+struct Random(vmstate::property::Random);
 
 impl Random {
     fn seeded() -> Self {
         let seed = std::env::var("VMSTATE_SEED").map_or(0x5eed, |seed| seed.parse().unwrap());
         eprintln!("VMSTATE_SEED={seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(vmstate::property::Random::new(seed))
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
+        usize::try_from(self.0.below(limit as u64)).unwrap()
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use serde_json::Value;
 
 use super::{Answer, CliError, Output, kind::expect_recording, progress::shown};
 use crate::{
@@ -161,40 +162,38 @@ fn device(
     Ok(Answer::Yes)
 }
 
-fn position_json(position: Position) -> serde_json::Value {
+/// An instruction that was executed, as an object to which more is added.
+fn executed_json(position: Position, hart: usize, pc: u64, instruction: Value) -> Value {
     let Position { steps, idle_ns, sequence } = position;
-    serde_json::json!({ "steps": steps, "idle_ns": idle_ns, "sequence": sequence })
+    serde_json::json!({
+        "position": { "steps": steps, "idle_ns": idle_ns, "sequence": sequence },
+        "hart": hart,
+        "pc": format!("{pc:#x}"),
+        "instruction": instruction,
+    })
 }
 
-fn past_json(past: &Past) -> serde_json::Value {
+fn past_json(past: &Past) -> Value {
     let Past { position, hart, pc, instruction, change } = past;
     let (before, after) = match change {
         Some((before, after)) => (Some(before), Some(after)),
         None => (None, None),
     };
-    serde_json::json!({
-        "position": position_json(*position),
-        "hart": hart,
-        "pc": format!("{pc:#x}"),
-        "instruction": instruction,
-        "before": before,
-        "after": after,
-    })
+    let mut object = executed_json(*position, *hart, *pc, serde_json::json!(instruction));
+    object["before"] = serde_json::json!(before);
+    object["after"] = serde_json::json!(after);
+    object
 }
 
-fn traced_json(traced: &Traced) -> serde_json::Value {
+fn traced_json(traced: &Traced) -> Value {
     let Traced { position, hart, pc, instruction, changed } = traced;
     let registers: serde_json::Map<_, _> = changed
         .iter()
         .map(|(name, value)| ((*name).to_owned(), format!("{value:#x}").into()))
         .collect();
-    serde_json::json!({
-        "position": position_json(*position),
-        "hart": hart,
-        "pc": format!("{pc:#x}"),
-        "instruction": instruction,
-        "registers": registers,
-    })
+    let mut object = executed_json(*position, *hart, *pc, serde_json::json!(instruction));
+    object["registers"] = registers.into();
+    object
 }
 
 /// The machine of a recording, at power-on.

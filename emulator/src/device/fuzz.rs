@@ -22,20 +22,22 @@ const MEMORY_BYTES: u64 = 0x1_0000;
 /// Makes a device as a board does, ready to be switched on.
 pub type Make = fn() -> Box<dyn Device>;
 
-/// splitmix64: small, and any seed will do.
-#[derive(Clone, Copy, Debug)]
-struct Random(u64);
+/// Random acts on a device.
+#[derive(Clone, Debug)]
+struct Random(vmstate::property::Random);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+    fn new(seed: u64) -> Self {
+        Self(vmstate::property::Random::new(seed))
     }
 
+    fn next(&mut self) -> u64 {
+        self.0.next()
+    }
+
+    /// 0 where there is nothing below `bound`.
     fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.0.below(bound.max(1))
     }
 
     /// A number of any size, the ends of ranges often.
@@ -322,7 +324,7 @@ fn index(number: u64) -> usize {
 /// # Panics
 /// When they differ, naming the act, or when a device does what none may.
 pub fn twins(make: Make, seed: u64, acts: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (mut lasting, mut restored) = (Subject::new(make), Subject::new(make));
     let menu = Menu::of(&mut *lasting.device);
     for number in 0..acts {
@@ -346,7 +348,7 @@ pub fn twins(make: Make, seed: u64, acts: u64) {
 /// # Panics
 /// When a device does what none may: with whatever state it accepts it must go on.
 pub fn hurt(make: Make, seed: u64, acts: u64) -> (u64, u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut subject = Subject::new(make);
     let menu = Menu::of(&mut *subject.device);
     let (mut tried, mut taken) = (0, 0);

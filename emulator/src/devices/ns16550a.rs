@@ -76,7 +76,7 @@ const FIFO_BYTES: usize = 16;
 const WIRE_BYTES: usize = 0x1_0000;
 /// Frequency of the clock that the divisor divides, in hertz; a bit lasts 16 of its periods times the divisor
 /// ("Programmable Baud Generator"). The board's device tree tells it to the guest.
-pub const CLOCK_HZ: u64 = 3_686_400;
+pub const CLOCK_HZ: u32 = 3_686_400;
 
 /// What bytes that wait below the trigger level do. It belongs to the machine's version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Ns16550a {
             + u64::from(self.lcr >> 2 & 1)
             + u64::from(self.lcr >> 3 & 1);
         let divisor = u64::from(self.divisor.max(1));
-        4 * bits * 16 * divisor * 1_000_000_000 / CLOCK_HZ
+        4 * bits * 16 * divisor * 1_000_000_000 / u64::from(CLOCK_HZ)
     }
 
     /// Moves what waits on the wire into the receiver and restarts the timeout.
@@ -436,7 +436,7 @@ mod tests {
         bench.put(IER, 1);
         bench.receive(kind::SERIAL_INPUT, b"q");
         // Four characters of ten bits at 115,200 baud.
-        let timeout_ns = 4 * 10 * 16 * 2 * 1_000_000_000 / CLOCK_HZ;
+        let timeout_ns = 4 * 10 * 16 * 2 * 1_000_000_000 / u64::from(CLOCK_HZ);
         assert_eq!((bench.levels(), bench.deadline_ns()), (0, Some(timeout_ns)));
         bench.advance_to(timeout_ns);
         assert_eq!((bench.levels(), bench.get(IIR)), (1, 0xcc));

@@ -219,7 +219,7 @@ fn description() -> Description {
 fn record(seed: u64) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let writer = Writer::create(&folder.path().join("toy.rec"), &description()).unwrap();
-    let mut door = Recorder::new(Storm(Random::new(seed << 1)), writer, 256, STATE_EVERY);
+    let mut door = Recorder::new(Storm(Random::new(seed)), writer, 256, STATE_EVERY);
     let mut toy = Toy::on(&mut door, Fault::None);
     let mut digests = DigestChain::default();
     while toy.run(&mut door) == Stop::Door {

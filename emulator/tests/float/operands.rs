@@ -1,6 +1,7 @@
 //! Operands: structured corners and seeded random numbers that reach the hard cases.
 
 use emulator::float::Format;
+use vmstate::property::Random;
 
 /// The numbers at which something changes, with both signs.
 pub(crate) fn corners<F: Format>() -> Vec<u64> {
@@ -76,27 +77,23 @@ pub(crate) struct Operands {
     pub(crate) seed: u64,
     /// How many random operands to try.
     pub(crate) rounds: u64,
-    state: u64,
+    random: Random,
 }
 
 impl Operands {
     /// As `FLOAT_SEED` and `FLOAT_ROUNDS` say, or a short run from a fixed seed.
     pub(crate) fn new() -> Self {
         let seed = number("FLOAT_SEED", 0x5eed_0001);
-        Self { seed, rounds: number("FLOAT_ROUNDS", 8_000), state: seed }
+        Self { seed, rounds: number("FLOAT_ROUNDS", 8_000), random: Random::new(seed) }
     }
 
-    /// 64 random bits (SplitMix64).
+    /// 64 random bits.
     fn bits(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.random.next()
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.bits() % bound
+        self.random.below(bound)
     }
 
     /// A fraction: any, or a run of ones or zeros with a few bits changed.

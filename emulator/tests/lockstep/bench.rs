@@ -14,27 +14,6 @@ pub(crate) const RAM: u64 = 0x8000_0000;
 pub(crate) const RAM_BYTES: u64 = 4 << 20;
 pub(crate) const DEVICE: u64 = 0x1000_0000;
 
-/// A small generator of numbers; the sequence depends on the seed alone.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_add(0x9e37_79b9_7f4a_7c15))
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
 /// A device that answers with a function of the step, and notes all that happens.
 #[derive(Default)]
 pub(crate) struct Device {

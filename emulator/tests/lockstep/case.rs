@@ -1,8 +1,10 @@
 //! One short piece of code, run again and again on both engines from the same state until it ends in
 //! a trap: first interpreted, then translated. What it leaves must be the same every time.
 
+use vmstate::property::Random;
+
 use super::{
-    bench::{Pair, RAM, Random},
+    bench::{Pair, RAM},
     config,
 };
 use emulator::{

@@ -1,8 +1,10 @@
 //! How translated code finds its way: linked exits, the table of computed jumps, and keys that keep
 //! code from running where it was not made for.
 
+use vmstate::property::Random;
+
 use super::{
-    bench::{Pair, RAM, Random},
+    bench::{Pair, RAM},
     case::{csrr, csrrw},
     config,
     program::{b, i, j, r},

@@ -1,6 +1,8 @@
 //! Programs to run: random ones, and a few for one purpose each.
 
-use super::bench::{DEVICE, RAM, Random};
+use vmstate::property::Random;
+
+use super::bench::{DEVICE, RAM};
 use emulator::isa::riscv::Hart;
 
 /// Where random code begins: behind the trap handler.

@@ -4,9 +4,11 @@
 //! in S, and random code that stores into its own page tables, switches roots, enables interrupts,
 //! waits, and jumps between privileges. Both engines must agree after every slice on everything.
 
+use vmstate::property::Random;
+
 use super::{
     PROGRAMS,
-    bench::{DEVICE, Pair, RAM, Random},
+    bench::{DEVICE, Pair, RAM},
     case::{csrr, csrrw},
     config,
     program::{i, instruction, j, r, s},

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use vmstate::property::Random;
+
 use super::{
-    bench::{Pair, RAM, Random},
+    bench::{Pair, RAM},
     case::{BREAKPOINT, CODE, Case, MACHINE_HANDLER, Outcome, SUPERVISOR_HANDLER},
     config,
 };

@@ -2,7 +2,7 @@
 //!
 //! Source: Devicetree Specification 0.4 and the Linux bindings of each `compatible`.
 
-use emulator::machine::board::BuildError;
+use emulator::{devices::ns16550a, machine::board::BuildError};
 use vm_fdt::FdtWriter;
 
 use super::map;
@@ -182,7 +182,7 @@ fn devices(fdt: &mut FdtWriter, cpus: u32) -> Result<(), vm_fdt::Error> {
     let uart = fdt.begin_node(&format!("serial@{:x}", map::UART))?;
     fdt.property_string("compatible", "ns16550a")?;
     fdt.property_array_u64("reg", &[map::UART, 0x100])?;
-    fdt.property_u32("clock-frequency", map::UART_CLOCK_HZ)?;
+    fdt.property_u32("clock-frequency", ns16550a::CLOCK_HZ)?;
     fdt.property_u32("interrupt-parent", PLIC_PHANDLE)?;
     fdt.property_u32("interrupts", map::UART_SOURCE)?;
     fdt.end_node(uart)

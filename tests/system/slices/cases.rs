@@ -15,9 +15,42 @@ pub(super) struct Case {
     /// What comes before, in M and then in the mode.
     before: fn(&mut Code),
     within: fn(&mut Code),
-    /// One instruction.
-    write: fn(&mut Code),
+    write: Write,
     expected: Expected,
+}
+
+/// The write: its last instruction is what counts.
+pub(super) enum Write {
+    /// A control register, changed by a constant.
+    Register(Change, u16, u64),
+    /// `stimecmp`, so many ticks from now.
+    Soon(i64),
+    /// So many bytes of a device: the address, and what is written there.
+    Device(u32, u64, u64),
+    /// An instruction without operands.
+    Word(u32),
+    /// Any other.
+    Code(fn(&mut Code)),
+}
+pub(super) use Write::{Device, Register, Soon, Word};
+
+impl Write {
+    fn emit(&self, code: &mut Code) {
+        match *self {
+            Self::Register(change, number, value) => csr(code, change, number, value),
+            Self::Soon(ticks) => {
+                soon(code, ticks);
+                change(code, Change::Write, n::STIMECMP);
+            }
+            Self::Device(bytes, addr, value) => {
+                code.store_at(addr, bytes, value);
+            }
+            Self::Word(word) => {
+                code.word(word);
+            }
+            Self::Code(emit) => emit(code),
+        }
+    }
 }
 
 /// What follows it.
@@ -37,82 +70,71 @@ pub(super) const fn case(
     mode: u64,
     before: fn(&mut Code),
     within: fn(&mut Code),
-    write: fn(&mut Code),
+    write: Write,
     expected: Expected,
 ) -> Case {
     Case { name, mode, before, within, write, expected }
 }
 
+/// Nothing comes before.
+pub(super) fn nothing(_: &mut Code) {}
+
+/// S's software interrupt, set in `registers`.
+fn software(c: &mut Code, registers: &[u16]) {
+    registers.iter().for_each(|register| csr(c, Change::Set, *register, SSI));
+}
+
+/// S's software interrupt is its own, enabled and pending: only its mode or `sstatus.SIE` holds it.
+fn software_due(c: &mut Code) {
+    software(c, &[n::MIDELEG, n::MIE, n::MIP]);
+}
+
+/// `xepc` leads behind the return that follows.
+fn returns(c: &mut Code, epc: u16) {
+    c.address(6, 16).csr(Change::Write, epc, 6);
+}
+
 /// Cases by where the interrupt comes from.
 const REGISTERS: &[Case] = &[
-    case(
-        "mie",
-        M,
-        due,
-        |c| {
-            enable_machine(c);
-            c.li(6, MTI);
-        },
-        |c| change(c, Change::Set, n::MIE),
-        Now(7),
-    ),
+    case("mie", M, due, enable_machine, Register(Change::Set, n::MIE, MTI), Now(7)),
     case(
         "mip.SSIP",
         M,
         |c| csr(c, Change::Set, n::MIE, SSI),
-        |c| {
-            enable_machine(c);
-            c.li(6, SSI);
-        },
-        |c| change(c, Change::Set, n::MIP),
+        enable_machine,
+        Register(Change::Set, n::MIP, SSI),
         Now(1),
     ),
     case(
         "mip.STIP",
         M,
         |c| csr(c, Change::Set, n::MIE, STI),
-        |c| {
-            enable_machine(c);
-            c.li(6, STI);
-        },
-        |c| change(c, Change::Set, n::MIP),
+        enable_machine,
+        Register(Change::Set, n::MIP, STI),
         Now(5),
     ),
     case(
         "mip.SEIP",
         M,
         |c| csr(c, Change::Set, n::MIE, SEI),
-        |c| {
-            enable_machine(c);
-            c.li(6, SEI);
-        },
-        |c| change(c, Change::Write, n::MIP),
+        enable_machine,
+        Register(Change::Write, n::MIP, SEI),
         Now(9),
     ),
     case(
         "mideleg",
         M,
-        |c| {
-            for register in [n::MIDELEG, n::MIE, n::MIP] {
-                csr(c, Change::Set, register, SSI);
-            }
-        },
-        |c| {
-            enable_machine(c);
-            c.li(6, SSI);
-        },
-        |c| change(c, Change::Clear, n::MIDELEG),
+        software_due,
+        enable_machine,
+        Register(Change::Clear, n::MIDELEG, SSI),
         Now(1),
     ),
     case(
         "mstatus.MIE",
         M,
         due,
-        |c| {
-            csr(c, Change::Set, n::MIE, MTI);
-            c.li(6, MIE);
-        },
-        |c| change(c, Change::Set, n::MSTATUS),
+        |c| csr(c, Change::Set, n::MIE, MTI),
+        Register(Change::Set, n::MSTATUS, MIE),
         Now(7),
     ),
     case(
@@ -122,11 +144,9 @@ const REGISTERS: &[Case] = &[
         |c| {
             csr(c, Change::Set, n::MIE, MTI);
             csr(c, Change::Set, n::MSTATUS, MPIE | MPP);
-            c.address(6, 16).csr(Change::Write, n::MEPC, 6);
+            returns(c, n::MEPC);
         },
-        |c| {
-            c.word(MRET);
-        },
+        Word(MRET),
         Now(7),
     ),
     case(
@@ -137,88 +157,44 @@ const REGISTERS: &[Case] = &[
             csr(c, Change::Set, n::MIE, MTI);
             csr(c, Change::Clear, n::MSTATUS, MPP);
             csr(c, Change::Set, n::MSTATUS, S << 11);
-            c.address(6, 16).csr(Change::Write, n::MEPC, 6);
+            returns(c, n::MEPC);
         },
-        |c| {
-            c.word(MRET);
-        },
+        Word(MRET),
         Now(7),
     ),
-    case(
-        "sret to U",
-        S,
-        |c| {
-            for register in [n::MIDELEG, n::MIE, n::MIP] {
-                csr(c, Change::Set, register, SSI);
-            }
-        },
-        |c| {
-            c.address(6, 16).csr(Change::Write, n::SEPC, 6);
-        },
-        |c| {
-            c.word(SRET);
-        },
-        Now(1),
-    ),
+    case("sret to U", S, software_due, |c| returns(c, n::SEPC), Word(SRET), Now(1)),
     case(
         "sret to S",
         S,
         |c| {
-            for register in [n::MIDELEG, n::MIE, n::MIP] {
-                csr(c, Change::Set, register, SSI);
-            }
+            software_due(c);
             csr(c, Change::Set, n::MSTATUS, SPIE | 1 << 8);
         },
-        |c| {
-            c.address(6, 16).csr(Change::Write, n::SEPC, 6);
-        },
-        |c| {
-            c.word(SRET);
-        },
+        |c| returns(c, n::SEPC),
+        Word(SRET),
         Now(1),
     ),
-    case(
-        "sstatus.SIE",
-        S,
-        |c| {
-            for register in [n::MIDELEG, n::MIE, n::MIP] {
-                csr(c, Change::Set, register, SSI);
-            }
-        },
-        |c| {
-            c.li(6, SIE);
-        },
-        |c| change(c, Change::Set, n::SSTATUS),
-        Now(1),
-    ),
+    case("sstatus.SIE", S, software_due, nothing, Register(Change::Set, n::SSTATUS, SIE), Now(1)),
     case(
         "sie",
         S,
         |c| {
-            for register in [n::MIDELEG, n::MIP] {
-                csr(c, Change::Set, register, SSI);
-            }
+            software(c, &[n::MIDELEG, n::MIP]);
             csr(c, Change::Set, n::MSTATUS, SIE);
         },
-        |c| {
-            c.li(6, SSI);
-        },
-        |c| change(c, Change::Write, n::SIE),
+        nothing,
+        Register(Change::Write, n::SIE, SSI),
         Now(1),
     ),
     case(
         "sip.SSIP",
         S,
         |c| {
-            for register in [n::MIDELEG, n::MIE] {
-                csr(c, Change::Set, register, SSI);
-            }
+            software(c, &[n::MIDELEG, n::MIE]);
             csr(c, Change::Set, n::MSTATUS, SIE);
         },
-        |c| {
-            c.li(6, SSI);
-        },
-        |c| change(c, Change::Set, n::SIP),
+        nothing,
+        Register(Change::Set, n::SIP, SSI),
         Now(1),
     ),
 ];
@@ -232,7 +208,7 @@ fn guest(case: &Case) -> (Vec<u8>, u64) {
         code.enter(case.mode);
     }
     (case.within)(&mut code);
-    (case.write)(&mut code);
+    case.write.emit(&mut code);
     let behind = RAM + code.here();
     code.turns(400).jump(0);
     // Where the trap came from and when, then nothing any more.

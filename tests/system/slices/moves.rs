@@ -4,7 +4,7 @@ use emulator::isa::riscv::csr::number as n;
 
 use super::{
     super::code::{Change, Code, WFI},
-    cases::{Case, Later, Never, Now, case},
+    cases::{Case, Device, Later, Never, Now, Register, Soon, Word, Write, case, nothing},
     *,
 };
 
@@ -15,37 +15,29 @@ fn enabled(c: &mut Code) {
     csr(c, Change::Set, n::MSTATUS, SIE);
 }
 
+/// `stimecmp`, so many ticks from now.
+fn compare_soon(c: &mut Code, ticks: i64) {
+    soon(c, ticks);
+    change(c, Change::Write, n::STIMECMP);
+}
+
+/// `mtimecmp` is x10, so many ticks from now, and x5 its address.
+fn machine_soon(c: &mut Code, ticks: i64) {
+    soon(c, ticks);
+    c.addi(10, 6, 0).li(5, MTIMECMP);
+}
+
 pub(super) const TIMERS: &[Case] = &[
     case(
         "stimecmp to the past",
         S,
         enabled,
-        |c| {
-            c.li(6, 0);
-        },
-        |c| change(c, Change::Write, n::STIMECMP),
+        nothing,
+        Register(Change::Write, n::STIMECMP, 0),
         Now(5),
     ),
-    case(
-        "stimecmp to what comes",
-        S,
-        enabled,
-        |c| soon(c, 3),
-        |c| change(c, Change::Write, n::STIMECMP),
-        Later(5),
-    ),
-    case(
-        "stimecmp away",
-        S,
-        enabled,
-        |c| {
-            soon(c, 2);
-            change(c, Change::Write, n::STIMECMP);
-            soon(c, 9);
-        },
-        |c| change(c, Change::Write, n::STIMECMP),
-        Later(5),
-    ),
+    case("stimecmp to what comes", S, enabled, nothing, Soon(3), Later(5)),
+    case("stimecmp away", S, enabled, |c| compare_soon(c, 2), Soon(9), Later(5)),
     case(
         "sie.STIE before it comes",
         S,
@@ -53,12 +45,8 @@ pub(super) const TIMERS: &[Case] = &[
             sstc(c);
             csr(c, Change::Set, n::MSTATUS, SIE);
         },
-        |c| {
-            soon(c, 4);
-            change(c, Change::Write, n::STIMECMP);
-            c.li(6, STI);
-        },
-        |c| change(c, Change::Set, n::SIE),
+        |c| compare_soon(c, 4),
+        Register(Change::Set, n::SIE, STI),
         Later(5),
     ),
     case(
@@ -67,11 +55,9 @@ pub(super) const TIMERS: &[Case] = &[
         |c| csr(c, Change::Set, n::MENVCFG, STCE),
         |c| {
             enable_machine(c);
-            soon(c, 4);
-            change(c, Change::Write, n::STIMECMP);
-            c.li(6, STI);
+            compare_soon(c, 4);
         },
-        |c| change(c, Change::Set, n::MIE),
+        Register(Change::Set, n::MIE, STI),
         Later(5),
     ),
     case(
@@ -81,9 +67,8 @@ pub(super) const TIMERS: &[Case] = &[
         |c| {
             enable_machine(c);
             csr(c, Change::Write, n::STIMECMP, 0);
-            c.li(6, STCE);
         },
-        |c| change(c, Change::Set, n::MENVCFG),
+        Register(Change::Set, n::MENVCFG, STCE),
         Now(5),
     ),
     case(
@@ -92,47 +77,21 @@ pub(super) const TIMERS: &[Case] = &[
         |c| csr(c, Change::Set, n::MIE, STI),
         |c| {
             enable_machine(c);
-            soon(c, 4);
-            change(c, Change::Write, n::STIMECMP);
-            c.li(6, STCE);
+            compare_soon(c, 4);
         },
-        |c| change(c, Change::Set, n::MENVCFG),
+        Register(Change::Set, n::MENVCFG, STCE),
         Later(5),
     ),
-    case(
-        "wfi until stimecmp",
-        S,
-        enabled,
-        |c| {
-            soon(c, 50);
-            change(c, Change::Write, n::STIMECMP);
-        },
-        |c| {
-            c.word(WFI);
-        },
-        Now(5),
-    ),
-    case(
-        "mtimecmp to the past",
-        M,
-        machine_timer,
-        |c| ready(c, MTIMECMP, 0),
-        |c| {
-            c.store(8, 6);
-        },
-        Now(7),
-    ),
+    case("wfi until stimecmp", S, enabled, |c| compare_soon(c, 50), Word(WFI), Now(5)),
+    case("mtimecmp to the past", M, machine_timer, nothing, Device(8, MTIMECMP, 0), Now(7)),
     case(
         "mtimecmp to what comes",
         M,
         machine_timer,
-        |c| {
-            soon(c, 3);
-            c.addi(10, 6, 0).li(5, MTIMECMP);
-        },
-        |c| {
+        |c| machine_soon(c, 3),
+        Write::Code(|c| {
             c.store(8, 10);
-        },
+        }),
         Later(7),
     ),
     case(
@@ -140,23 +99,18 @@ pub(super) const TIMERS: &[Case] = &[
         M,
         enable_machine,
         |c| {
-            soon(c, 4);
-            c.addi(10, 6, 0).li(5, MTIMECMP).store(8, 10).li(6, MTI);
+            machine_soon(c, 4);
+            c.store(8, 10);
         },
-        |c| change(c, Change::Set, n::MIE),
+        Register(Change::Set, n::MIE, MTI),
         Later(7),
     ),
     case(
         "msip",
         M,
         |c| csr(c, Change::Set, n::MIE, MSI),
-        |c| {
-            enable_machine(c);
-            ready(c, CLINT, 1);
-        },
-        |c| {
-            c.store(4, 6);
-        },
+        enable_machine,
+        Device(4, CLINT, 1),
         Now(3),
     ),
     case(
@@ -165,13 +119,8 @@ pub(super) const TIMERS: &[Case] = &[
         |c| {
             c.store_at(MTIMECMP, 8, 1 << 20);
         },
-        |c| {
-            machine_timer(c);
-            ready(c, MTIME, 1 << 21);
-        },
-        |c| {
-            c.store(8, 6);
-        },
+        machine_timer,
+        Device(8, MTIME, 1 << 21),
         Now(7),
     ),
     case(
@@ -182,13 +131,8 @@ pub(super) const TIMERS: &[Case] = &[
             csr(c, Change::Set, n::MIE, STI);
             csr(c, Change::Write, n::STIMECMP, 1 << 20);
         },
-        |c| {
-            enable_machine(c);
-            ready(c, MTIME, (1 << 20) - 3);
-        },
-        |c| {
-            c.store(8, 6);
-        },
+        enable_machine,
+        Device(8, MTIME, (1 << 20) - 3),
         Later(5),
     ),
     case(
@@ -197,13 +141,8 @@ pub(super) const TIMERS: &[Case] = &[
         |c| {
             c.store_at(MTIMECMP, 8, 12);
         },
-        |c| {
-            machine_timer(c);
-            ready(c, MTIME, 0);
-        },
-        |c| {
-            c.store(8, 6);
-        },
+        machine_timer,
+        Device(8, MTIME, 0),
         Later(7),
     ),
 ];
@@ -215,57 +154,30 @@ fn served(c: &mut Code) {
     c.li(5, CLAIM[0]).load(4, 10);
 }
 
+/// The clock's interrupt alone reaches M; its alarm wants only its low half.
+fn alarm(c: &mut Code) {
+    plic(c, "");
+    c.store_at(IER, 1, 0).store_at(ENABLE[0], 4, 1 << 11).store_at(PLIC + 4 * 11, 4, 1);
+    c.store_at(RTC + 0x10, 4, 1).store_at(RTC + 0xc, 4, 0);
+}
+
 pub(super) const CONTROLLERS: &[Case] = &[
-    case(
-        "the port's enable",
-        M,
-        |c| plic(c, "port"),
-        |c| {
-            enable_machine(c);
-            ready(c, IER, 2);
-        },
-        |c| {
-            c.store(1, 6);
-        },
-        Now(11),
-    ),
-    case(
-        "a priority",
-        M,
-        |c| plic(c, "priority"),
-        |c| {
-            enable_machine(c);
-            ready(c, PRIORITY, 1);
-        },
-        |c| {
-            c.store(4, 6);
-        },
-        Now(11),
-    ),
+    case("the port's enable", M, |c| plic(c, "port"), enable_machine, Device(1, IER, 2), Now(11)),
+    case("a priority", M, |c| plic(c, "priority"), enable_machine, Device(4, PRIORITY, 1), Now(11)),
     case(
         "an enable",
         M,
         |c| plic(c, "enable"),
-        |c| {
-            enable_machine(c);
-            ready(c, ENABLE[0], 1 << UART_SOURCE);
-        },
-        |c| {
-            c.store(4, 6);
-        },
+        enable_machine,
+        Device(4, ENABLE[0], 1 << UART_SOURCE),
         Now(11),
     ),
     case(
         "a threshold",
         M,
         |c| plic(c, "threshold"),
-        |c| {
-            enable_machine(c);
-            ready(c, THRESHOLD[0], 0);
-        },
-        |c| {
-            c.store(4, 6);
-        },
+        enable_machine,
+        Device(4, THRESHOLD[0], 0),
         Now(11),
     ),
     case(
@@ -275,10 +187,8 @@ pub(super) const CONTROLLERS: &[Case] = &[
             plic(c, "enable");
             csr(c, Change::Set, n::MSTATUS, SIE);
         },
-        |c| ready(c, ENABLE[1], 1 << UART_SOURCE),
-        |c| {
-            c.store(4, 6);
-        },
+        nothing,
+        Device(4, ENABLE[1], 1 << UART_SOURCE),
         Now(9),
     ),
     case(
@@ -288,9 +198,9 @@ pub(super) const CONTROLLERS: &[Case] = &[
         |c| {
             c.li(5, CLAIM[0]);
         },
-        |c| {
+        Write::Code(|c| {
             c.load(4, 10);
-        },
+        }),
         Never,
     ),
     case(
@@ -300,11 +210,8 @@ pub(super) const CONTROLLERS: &[Case] = &[
         |c| {
             csr(c, Change::Set, n::MIE, MEI);
             enable_machine(c);
-            ready(c, CLAIM[0], u64::from(UART_SOURCE));
         },
-        |c| {
-            c.store(4, 6);
-        },
+        Device(4, CLAIM[0], UART_SOURCE as u64),
         Now(11),
     ),
     case(
@@ -319,45 +226,17 @@ pub(super) const CONTROLLERS: &[Case] = &[
             c.li(5, UART + 2).load(1, 10);
             c.li(5, CLAIM[0]).load(4, 10).store(4, 10);
             enable_machine(c);
-            ready(c, UART, 0x21);
         },
-        |c| {
-            c.store(1, 6);
-        },
+        Device(1, UART, 0x21),
         Now(11),
     ),
-    case(
-        "the clock's alarm in the past",
-        M,
-        |c| {
-            plic(c, "");
-            c.store_at(IER, 1, 0).store_at(ENABLE[0], 4, 1 << 11).store_at(PLIC + 4 * 11, 4, 1);
-            c.store_at(RTC + 0x10, 4, 1).store_at(RTC + 0xc, 4, 0);
-        },
-        |c| {
-            enable_machine(c);
-            ready(c, RTC + 8, 0);
-        },
-        |c| {
-            c.store(4, 6);
-        },
-        Now(11),
-    ),
+    case("the clock's alarm in the past", M, alarm, enable_machine, Device(4, RTC + 8, 0), Now(11)),
     case(
         "the clock's alarm to come",
         M,
-        |c| {
-            plic(c, "");
-            c.store_at(IER, 1, 0).store_at(ENABLE[0], 4, 1 << 11).store_at(PLIC + 4 * 11, 4, 1);
-            c.store_at(RTC + 0x10, 4, 1).store_at(RTC + 0xc, 4, 0);
-        },
-        |c| {
-            enable_machine(c);
-            ready(c, RTC + 8, 1_500);
-        },
-        |c| {
-            c.store(4, 6);
-        },
+        alarm,
+        enable_machine,
+        Device(4, RTC + 8, 1_500),
         Later(11),
     ),
 ];

@@ -6,28 +6,43 @@ use crate::wire::{put_varint, put_varint_u128};
 /// Most elements of a random container.
 const ELEMENTS_MAX: u64 = 3;
 
-/// A small generator (xorshift64*), so that a seed is all it takes to repeat a failure.
+/// A small generator of numbers, so that a seed is all it takes to repeat a failure. Every seed has a sequence
+/// of its own.
+///
+/// Source: "Fast splittable pseudorandom number generators" (Steele, Lea, Flood; OOPSLA 2014), SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed.
+    /// The sequence of `seed`, which is any number.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self(seed | 1)
+        Self(seed)
     }
 
     /// The next 64 bits.
     pub const fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// A number below `end`.
+    ///
+    /// # Panics
+    /// When `end` is 0.
     pub const fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+
+    /// An index into something with `len` elements.
+    ///
+    /// # Panics
+    /// When there are none.
+    #[expect(clippy::cast_possible_truncation, reason = "below a length")]
+    pub const fn index(&mut self, len: usize) -> usize {
+        self.below(len as u64) as usize
     }
 }
 

@@ -5,29 +5,14 @@
 
 use std::ops::Range;
 
+use vmstate::property::Random;
+
 use crate::clock::Position;
 
 pub(super) const RAM_BYTES: u64 = 0x3000;
 /// Virtual addresses are physical ones plus this.
 pub(super) const VIRTUAL_BASE: u64 = 0x10_0000;
 pub(super) const PROGRAM_LENGTH: u64 = 48;
-
-/// Numbers that a seed repeats (splitmix64).
-#[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use super::{
     oracle::{Answer, Oracle, Points, digest},
-    program::{Operation, PROGRAM_LENGTH, Program, Random, State, VIRTUAL_BASE},
+    program::{Operation, PROGRAM_LENGTH, Program, State, VIRTUAL_BASE},
     toy::Toy,
 };
+use vmstate::property::Random;
+
 use crate::{
     clock::Position,
     debug::{Access, Breakpoint, BreakpointKind, Engine, Motion, Reason, Stop, Watchpoint},
@@ -100,7 +102,7 @@ fn digest_at(engine: &Engine, program: &Program, oracle: &Oracle) -> u64 {
 }
 
 fn walk(seed: u64, harts: usize, motions: u32) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let program = Rc::new(Program::random(&mut random, harts, STEPS));
     let (oracle, recorded) = Oracle::new(&program, STEPS);
     let end = oracle.moments[oracle.end()].position;
