@@ -48,6 +48,16 @@ fn every_verb_and_option_says_what_it_does() {
 }
 
 #[test]
+fn every_command_of_the_monitor_stands_in_the_chapter_on_it() {
+    let chapter = chapter("console.md");
+    for command in emulator::debug::monitor::COMMANDS {
+        let known =
+            [" ", "`"].iter().any(|end| chapter.contains(&format!("`{}{end}", command.name)));
+        assert!(known, "`{}` is not in docs/src/console.md", command.name);
+    }
+}
+
+#[test]
 fn every_board_and_its_devices_stand_in_the_chapter_on_the_machines() {
     let chapter = chapter("machines.md");
     for board in BOARDS {

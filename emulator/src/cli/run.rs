@@ -229,6 +229,10 @@ fn try_run(args: &Args, boards: &'static [&'static dyn Board]) -> Result<u8, Cli
     if let Some(stats) = stats {
         print_stats(&stats, session.engine.position(), started);
     }
+    if ended.is_err() || finished.is_err() || saved.is_err() {
+        // The guest may have left its line open.
+        eprintln!();
+    }
     let (code, _) = ended?;
     finished?;
     saved?;
