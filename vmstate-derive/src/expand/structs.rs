@@ -333,7 +333,7 @@ fn check(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
     }
 }
 
-/// `&mut place`, which holds the field's staged form, as [`vmstate::Field`] takes it.
+/// `&mut place`, which holds the field's staged form, as `vmstate::Field` takes it.
 fn staged_mut(input: &Input, field: &Field, place: &TokenStream) -> TokenStream {
     if input.is_wired() {
         return quote!(&mut #place);
