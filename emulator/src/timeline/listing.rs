@@ -97,7 +97,9 @@ impl Display for Summary {
         }
         for image in images {
             let packed = if self.packed { ", packed" } else { "" };
-            writeln!(f, "  {}: {} ({} bytes{packed})", image.role, image.file, image.length)?;
+            // What the board made itself has no file.
+            let file = if image.file.is_empty() { "" } else { &format!(": {}", image.file) };
+            writeln!(f, "  {}{file} ({} bytes{packed})", image.role, image.length)?;
             writeln!(f, "    blake3 {}", image.digest)?;
         }
         if let Some(parent) = parent {
