@@ -67,19 +67,26 @@ pub(crate) fn vmstate_impl(input: &Input, lock: &crate::lock::Lock) -> TokenStre
     }
 }
 
+/// `(expression)(argument)`, at the author's expression.
+pub(crate) fn author_call(expression: &Expr, argument: &TokenStream) -> TokenStream {
+    let (first, last) = ends(expression);
+    let callee = quote_spanned!(first=> (#expression));
+    quote_spanned!(last=> #callee(#argument))
+}
+
 /// The type-level list of maxima.
 pub(crate) fn bounds(input: &Input, max_len: &[Expr]) -> TokenStream {
     let krate = &input.krate;
-    max_len.iter().rev().fold(
-        quote!(#krate::field::Unbounded),
-        |inner, max| quote!(#krate::field::Max<{ (#max) as u64 }, #inner>),
-    )
+    max_len.iter().rev().fold(quote!(#krate::field::Unbounded), |inner, max| {
+        let max = quote_spanned!(max.span()=> { (#max) as u64 });
+        quote!(#krate::field::Max<#max, #inner>)
+    })
 }
 
-/// The first token of a type, and the last: what begins at one and ends at the other stands at the type.
-/// (`Type::span` is the first token alone.)
-fn ends(ty: &Type) -> (Span, Span) {
-    let mut spans = ty.to_token_stream().into_iter().map(|token| token.span());
+/// The first token of what the author wrote, and the last: what begins at one and ends at the other stands
+/// there. (`span()` is the first token alone.)
+fn ends(written: &impl ToTokens) -> (Span, Span) {
+    let mut spans = written.to_token_stream().into_iter().map(|token| token.span());
     let first = spans.next().unwrap_or_else(Span::call_site);
     (first, spans.last().unwrap_or(first))
 }
@@ -127,6 +134,14 @@ pub(crate) fn plain_call(
 /// `<Staged as Seen<Type>>::seen(staged)`: what `validate` and `equal` ask of the fields of a wired type.
 pub(crate) fn seen(input: &Input, field: &Field, staged: &TokenStream) -> TokenStream {
     staged_call(input, field, &quote!(Seen), "seen", staged)
+}
+
+/// `<Type as Comparable>::compared(arguments)`: what `equal` asks, at the type.
+pub(crate) fn compared(input: &Input, field: &Field, arguments: &TokenStream) -> TokenStream {
+    let (krate, ty) = (&input.krate, &field.ty);
+    let (first, last) = ends(ty);
+    let open = quote_spanned!(first=> <);
+    quote_spanned!(last=> #open #ty as #krate::__private::Comparable>::compared(#arguments))
 }
 
 fn staged_call(

@@ -10,10 +10,11 @@ mod structs;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::Generics;
-use syn::spanned::Spanned;
 
 use crate::ast::{Body, Field, Input, Presence};
-use crate::definition::{field_call, flag_names, fresh_value, plain_call, seen, vmstate_impl};
+use crate::definition::{
+    author_call, field_call, flag_names, fresh_value, plain_call, seen, vmstate_impl,
+};
 use crate::lock::Lock;
 
 /// The implementations of a checked type.
@@ -25,6 +26,7 @@ pub(crate) fn expand(input: &Input, lock: &Lock) -> TokenStream {
     let definition = vmstate_impl(input, lock);
     let assertions = lock.assertions(input);
     let value = if input.is_wired() { TokenStream::new() } else { value_impl(input) };
+    let finite = input.generics.params.is_empty().then(|| finite(input));
     quote! {
         #[allow(clippy::all, clippy::pedantic, reason = "expanded code")]
         const _: () = {
@@ -32,6 +34,19 @@ pub(crate) fn expand(input: &Input, lock: &Lock) -> TokenStream {
             #value
             #definition
             #assertions
+            #finite
+        };
+    }
+}
+
+/// Types that contain each other are a cycle of constants, which only an evaluation meets. The compiler's
+/// words for it end with the constant that was asked for: its name is what we can say.
+fn finite(input: &Input) -> TokenStream {
+    let (krate, ident) = (&input.krate, &input.ident);
+    quote_spanned! {ident.span()=>
+        #[allow(dead_code, reason = "evaluating it is its use")]
+        const A_TYPE_THAT_CONTAINS_ITSELF_HAS_NO_BOUNDED_STATE_REFER_TO_ELEMENTS_BY_INDEX: () = {
+            let _ = <#ident as #krate::VmState>::DEF;
         };
     }
 }
@@ -122,14 +137,17 @@ fn save_field(input: &Input, field: &Field, value: &TokenStream) -> TokenStream 
     };
     match &field.presence {
         Presence::Always => saved,
-        Presence::When(needed) | Presence::Subsection(needed) => quote! {
-            if (#needed)(self) {
-                #krate::__private::Vec::push(__out, 1);
-                #saved
-            } else {
-                #krate::__private::Vec::push(__out, 0);
+        Presence::When(needed) | Presence::Subsection(needed) => {
+            let needed = author_call(needed, &quote!(self));
+            quote! {
+                if #needed {
+                    #krate::__private::Vec::push(__out, 1);
+                    #saved
+                } else {
+                    #krate::__private::Vec::push(__out, 0);
+                }
             }
-        },
+        }
     }
 }
 
@@ -189,7 +207,7 @@ fn load_field(input: &Input, field: &Field) -> TokenStream {
         if input.is_wired() {
             value = seen(input, field, &value);
         }
-        let verdict = quote_spanned!(validate.span()=> (#validate)(#value));
+        let verdict = author_call(validate, &value);
         let valid = or_return(quote!(#krate::field::validated(#verdict)));
         quote!(let () = #valid;)
     });
@@ -209,7 +227,7 @@ fn agree_field(
 ) -> TokenStream {
     let (krate, name) = (&input.krate, &field.name);
     let Some(condition) = field.condition() else { return TokenStream::new() };
-    let needed = quote_spanned!(condition.span()=> (#condition)(#object));
+    let needed = author_call(condition, object);
     quote! {
         if let ::core::result::Result::Err(__error) = #krate::__private::agreed(#marker, #needed) {
             return ::core::result::Result::Err(#krate::error::LoadError::within(__error, #name));

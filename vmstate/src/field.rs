@@ -243,18 +243,6 @@ pub fn validated<E: std::fmt::Display>(verdict: Result<(), E>) -> Result<(), Loa
     verdict.map_err(|error| LoadError::of_value(LoadProblem::Invalid { reason: error.to_string() }))
 }
 
-/// Compares an `equal` field with the live one.
-///
-/// # Errors
-/// [`LoadProblem::NotEqual`].
-pub fn compared<T: PartialEq + std::fmt::Debug>(live: &T, staged: &T) -> Result<(), LoadError> {
-    if live == staged {
-        return Ok(());
-    }
-    let (found, expected) = (format!("{staged:?}"), format!("{live:?}"));
-    Err(LoadError::of_value(LoadProblem::NotEqual { found, expected }))
-}
-
 fn reserve<T>(items: &mut Vec<T>, count: usize, reader: &Reader<'_>) -> Result<(), LoadError> {
     items.try_reserve_exact(count).map_err(|_| {
         reader.error(LoadProblem::OutOfMemory { bytes: count.saturating_mul(size_of::<T>()) })

@@ -6,6 +6,7 @@ pub use std::vec::Vec;
 use std::fmt::Display;
 
 use crate::error::{LoadError, LoadProblem, SaveError, SaveProblem};
+use crate::field::Value;
 use crate::wire::{Marker, Reader};
 
 /// What a plain type asks of the staged form of its fields: that it is the field itself. Apart from
@@ -58,6 +59,47 @@ impl<T> Seen<T> for T {
     #[inline]
     fn seen(&self) -> &T {
         self
+    }
+}
+
+/// What `equal` asks of a field's type.
+#[diagnostic::on_unimplemented(
+    message = "an `equal` field is compared, and printed if it differs: write `#[derive(PartialEq, Debug)]` on `{Self}`",
+    label = "cannot be compared and printed"
+)]
+pub trait Comparable {
+    /// Compares an `equal` field with the staged one.
+    ///
+    /// # Errors
+    /// [`LoadProblem::NotEqual`].
+    fn compared(&self, staged: &Self) -> Result<(), LoadError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: PartialEq + std::fmt::Debug> Comparable for T {
+    fn compared(&self, staged: &Self) -> Result<(), LoadError> {
+        if self == staged {
+            return Ok(());
+        }
+        let (found, expected) = (format!("{staged:?}"), format!("{self:?}"));
+        Err(LoadError::of_value(LoadProblem::NotEqual { found, expected }))
+    }
+}
+
+/// A type that a list of types can name alone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has wiring, which bytes alone cannot make: write `{Self} = ..`, one to test with",
+    label = "not a plain value"
+)]
+pub trait Listed {
+    /// One to test with.
+    fn make() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Value> Listed for T {
+    fn make() -> Self {
+        Self::fresh()
     }
 }
 

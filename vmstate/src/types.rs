@@ -69,6 +69,6 @@ macro_rules! types {
             $crate::property::assert_all(VMSTATE_TYPES);
         }
     };
-    (@make $type:ty) => { $crate::fresh::<$type>() };
+    (@make $type:ty) => { <$type as $crate::__private::Listed>::make() };
     (@make $type:ty, $make:expr) => { $make };
 }

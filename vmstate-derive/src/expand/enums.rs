@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::{load_field, local, save_field, with_bounds_param};
 use crate::ast::{Field, Input, Variant, in_wire_order};
-use crate::definition::{field_call, fresh_value};
+use crate::definition::{author_call, field_call, fresh_value};
 
 pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
     let krate = &input.krate;
@@ -21,7 +21,8 @@ pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
     let pre_save = input
         .pre_save
         .as_ref()
-        .map(|hook| quote!(#krate::__private::pre_saved((#hook)(self), #name)?;));
+        .map(|hook| author_call(hook, &quote!(self)))
+        .map(|verdict| quote!(#krate::__private::pre_saved(#verdict, #name)?;));
     let result = quote!(::core::result::Result);
     quote! {
         #[automatically_derived]
@@ -135,7 +136,8 @@ fn hooks(input: &Input, variants: &[Variant]) -> TokenStream {
     let post_load = input
         .post_load
         .as_ref()
-        .map(|hook| quote!(#krate::__private::post_loaded((#hook)(self), #name)?;));
+        .map(|hook| author_call(hook, &quote!(self)))
+        .map(|verdict| quote!(#krate::__private::post_loaded(#verdict, #name)?;));
     let result = quote!(::core::result::Result);
     quote! {
         fn finish(&mut self) -> #result<(), #krate::error::LoadError> {

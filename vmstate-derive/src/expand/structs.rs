@@ -6,7 +6,9 @@ use quote::quote;
 
 use super::{agree_field, load_field, local, marker, save_field, with_bounds_param};
 use crate::ast::{Field, Input, Presence, Role, in_wire_order};
-use crate::definition::{default_value, field_call, field_item, fresh_value, plain_call, seen};
+use crate::definition::{
+    author_call, compared, default_value, field_call, field_item, fresh_value, plain_call, seen,
+};
 
 pub(crate) fn expand(input: &Input, fields: &[Field]) -> TokenStream {
     let krate = &input.krate;
@@ -53,8 +55,8 @@ fn save(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
         save_field(input, field, &quote!(#local))
     });
     let pre_save = input.pre_save.as_ref().map(|hook| {
-        let name = &input.name;
-        quote!(#krate::__private::pre_saved((#hook)(self), #name)?;)
+        let (name, verdict) = (&input.name, author_call(hook, &quote!(self)));
+        quote!(#krate::__private::pre_saved(#verdict, #name)?;)
     });
     quote! {
         fn save(
@@ -271,9 +273,10 @@ fn adopt(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
     });
     let plain = || state.iter().filter(|_| !input.is_wired());
     let before = plain().filter_map(|field| {
-        let (condition, marker) = (field.condition()?, marker(field));
+        let needed = author_call(field.condition()?, &quote!(&*__staged));
+        let marker = marker(field);
         Some(quote! {
-            let #marker = if (#condition)(&*__staged) {
+            let #marker = if #needed {
                 #krate::wire::Marker::Present
             } else {
                 #krate::wire::Marker::Absent
@@ -310,7 +313,7 @@ fn check(input: &Input, state: &[&Field], staged: impl Fn(&Field) -> TokenStream
             (true, false) | (false, true) => staged,
         };
         let check = if field.equal {
-            quote!(#krate::field::compared(&self.#member, #staged))
+            compared(input, field, &quote!(&self.#member, #staged))
         } else {
             field_call(input, field, "check", &quote!(&self.#member, #staged))
         };
@@ -390,15 +393,19 @@ fn hooks(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
         .iter()
         .filter_map(|field| match &field.role {
             Role::Cache(rebuild) => {
-                let member = &field.member;
-                Some(quote!(self.#member = (#rebuild)(self);))
+                let (member, ty) = (&field.member, &field.ty);
+                let rebuilt = author_call(rebuild, &quote!(self));
+                Some(quote! {
+                    let __rebuilt: #ty = #rebuilt;
+                    self.#member = __rebuilt;
+                })
             }
             _ => None,
         })
         .collect();
     let post_load = input.post_load.as_ref().map(|hook| {
-        let name = &input.name;
-        quote!(#krate::__private::post_loaded((#hook)(self), #name)?;)
+        let (name, verdict) = (&input.name, author_call(hook, &quote!(self)));
+        quote!(#krate::__private::post_loaded(#verdict, #name)?;)
     });
     quote! {
         fn finish(&mut self) -> ::core::result::Result<(), #krate::error::LoadError> {
