@@ -171,6 +171,7 @@ const UNTESTED: &[(&str, &str)] = &[
 const KINDS: &[(&str, &str)] = &[
     ("console", "this test"),
     ("monitor", "tests/console/transcript.rs"),
+    ("report", "tests/record_replay/report.rs"),
     ("rust", "they are documentation tests of `machines`"),
     ("sh", "`UNTESTED`"),
     ("c", "`QUOTED`"),
@@ -248,6 +249,7 @@ fn every_shell_example_stands_in_a_block_that_is_run() {
             );
             let held = match kind {
                 "monitor" => name == "docs/src/console.md",
+                "report" => name == "docs/src/record-and-replay.md",
                 "rust" => list.contains(&name),
                 "sh" => UNTESTED.iter().any(|known| split_variables(line).1.starts_with(known.0)),
                 "c" | "text" => QUOTED.iter().any(|known| known.0 == name),

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+#[path = "book/pattern.rs"]
+mod pattern;
+
 mod record_replay {
     mod binary;
     mod demo;
@@ -9,5 +12,6 @@ mod record_replay {
     mod format;
     mod goldens;
     mod mutants;
+    mod report;
     mod typist;
 }

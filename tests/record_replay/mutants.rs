@@ -419,6 +419,13 @@ fn find(
     bisect(&path, &[&mutant as &dyn Board], engine_of(fault), 1)
 }
 
+/// What bisection prints for the fault called `name`, of those in translated code.
+pub(super) fn printed(name: &str) -> String {
+    let case = TRANSLATED.iter().find(|case| case.0 == name).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    find(folder.path(), 0, case, None).unwrap().unwrap().to_string()
+}
+
 /// What is wrong with what was found, in words, and a line for the table.
 fn judge(case: &str, named: &str, found: Result<Option<Report>, BisectError>) -> Option<String> {
     match found {

@@ -44,7 +44,8 @@ pub trait Rules: Copy {
 }
 
 /// Every NaN result is the canonical quiet NaN; conversions to integers saturate and take a NaN for
-/// the largest value. These are RISC-V's rules (unprivileged specification, 12.2 to 12.7).
+/// the largest value. These are RISC-V's rules (Unprivileged ISA, chapters of F and D, sections
+/// "NaN Generation and Propagation" and "Single-Precision Floating-Point Conversion and Move Instructions").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CanonicalNan;
 

@@ -1,4 +1,7 @@
 //! ELF files: segments at their physical addresses, entry, and a few symbols.
+//!
+//! Source: System V Application Binary Interface, chapters "Object Files" and "Program Loading and Dynamic
+//! Linking".
 
 use object::{
     Endianness, Object, ObjectSymbol,

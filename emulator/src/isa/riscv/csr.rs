@@ -6,7 +6,8 @@
 use super::features::Features;
 use super::state::{Privilege, State, environment, interrupt, status};
 
-/// The registers by number.
+/// The registers by number (section "CSR Listing"). Bits 11 and 10 of a number are both set where it is
+/// read-only, 9 and 8 say the least privilege (section "CSR Address Mapping Conventions").
 #[expect(missing_docs, reason = "named as in the manual")]
 pub mod number {
     pub const FFLAGS: u16 = 0x001;
