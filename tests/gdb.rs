@@ -1,6 +1,7 @@
 //! The real GDB in front of the demo guest. What is asserted is what a user would read.
 
 mod gdb {
+    mod damage;
     mod harts;
     mod live;
     mod log;

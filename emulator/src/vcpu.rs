@@ -53,7 +53,8 @@ pub struct Slice {
 
 /// One processor (hart, core) of any architecture.
 pub trait Vcpu: Send {
-    /// Takes at most `budget` steps.
+    /// Takes at most `budget` steps. A slice without steps leaves the saved state as it was: one position
+    /// has one state, however often a debugger stops there.
     fn run(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
 
     /// Drives interrupt input `line`, numbered as the architecture numbers its causes.

@@ -203,6 +203,9 @@ pub(super) fn open(
     tuning: Tuning,
 ) -> Result<MachineSubject, CliError> {
     let subject = replay(file, boards, tuning)?;
+    if let Some(warning) = subject.warning() {
+        eprintln!("warning: {warning}");
+    }
     let file = file.to_owned();
     Ok(subject.with_another(Arc::new(move || {
         let another = replay(&file, boards, tuning);

@@ -18,7 +18,8 @@ use crate::{
 /// Replay a recording and compare everything it knows: every digest, every input's transcript, the
 /// final state.
 ///
-/// Exit code 0 when all is equal, 1 when the replay left the recorded path.
+/// Exit code 0 when all is equal, 1 when the replay left the recorded path or a checkpoint in the
+/// recording cannot be used.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The recording.
@@ -56,15 +57,21 @@ pub(super) fn run(
             verify(&args.file, boards, tuning, jobs).map(|verified| (1, verified))
         }
     })?;
-    let Verified { compared, steps, end, divergence } = verified;
+    let answer = if verified.is_equal() { Answer::Yes } else { Answer::No };
+    let Verified { compared, steps, end, divergence, unusable } = verified;
     let equal = divergence.is_none();
     if args.json {
         let report = serde_json::json!({
             "file": args.file, "equal": equal, "replays": replays, "digests": compared,
-            "steps": steps, "end": end,
+            "steps": steps, "end": end, "unusable": unusable.map(|unusable| unusable.to_string()),
         });
         out.line(format_args!("{report}"));
-    } else if equal && args.every_checkpoint {
+        return Ok(answer);
+    }
+    if let Some(unusable) = unusable {
+        out.line(format_args!("DAMAGED: {unusable}"));
+    }
+    if equal && args.every_checkpoint {
         out.line(format_args!(
             "equal: {replays} replays, {compared} digests up to instruction {steps} ({end})"
         ));
@@ -74,5 +81,5 @@ pub(super) fn run(
         out.line(format_args!("DIVERGED: {end}"));
         out.line(format_args!("`emulator bisect {}` finds the instruction", args.file.display()));
     }
-    Ok(if equal { Answer::Yes } else { Answer::No })
+    Ok(answer)
 }

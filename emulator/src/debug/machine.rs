@@ -26,7 +26,7 @@ use crate::{
     journal::{DIGEST_PARTS, DIGEST_RAM, DIGEST_STATE, MARK, Reader},
     machine::{Machine, Stop, board::Config, report},
     memory::PAGE_BYTES,
-    timeline::{PositionSpec, Replayer, ReplayerLeave, StateDigest, Target},
+    timeline::{PositionSpec, Replayer, ReplayerLeave, StateDigest, Target, checkpoint},
     vcpu::Inspect,
 };
 
@@ -186,6 +186,15 @@ impl MachineSubject {
     #[must_use]
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// What is wrong with the states that the recording holds, if anything is: they are done without.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        match &self.outside {
+            Outside::Replay(replay) => replay.recorded.warning(),
+            Outside::Live(_) | Outside::Closed(_) => None,
+        }
     }
 
     /// Host memory for checkpoints: as much as was `asked` for, or a quarter of RAM.
@@ -397,12 +406,24 @@ impl Subject for MachineSubject {
     fn advance_recorded(&mut self, upper: Position) -> Result<bool, DebugError> {
         let Outside::Replay(replay) = &mut self.outside else { return Ok(false) };
         let Replay { recording, replayer, recorded, .. } = &mut **replay;
-        let machine = &mut self.machine;
-        if !recorded.advance(machine, recording, upper).map_err(failed)? {
-            return Ok(false);
+        let (machine, captures) = (&mut self.machine, &mut self.captures);
+        while let Some(leap) = recorded.next(machine.position(), upper) {
+            // A leap that fails leaves the machine anywhere.
+            let here = captures.take(machine);
+            let outcome = checkpoint::advance(machine, recording, leap.first, leap.number);
+            if outcome.is_err() {
+                captures.put_back(machine, here);
+            }
+            captures.release(here);
+            match outcome {
+                Ok(_) => {
+                    replayer.seek(recording, machine.position()).map_err(failed)?;
+                    return Ok(true);
+                }
+                Err(error) => recorded.give_up(recording, leap, &error),
+            }
         }
-        replayer.seek(recording, machine.position()).map_err(failed)?;
-        Ok(true)
+        Ok(false)
     }
 
     fn is_unwritten(
@@ -413,7 +434,7 @@ impl Subject for MachineSubject {
     ) -> Result<bool, DebugError> {
         let Outside::Replay(replay) = &mut self.outside else { return Ok(false) };
         let pages = recorded::pages_of(self.machine.memory(), ranges);
-        replay.recorded.is_unwritten(&mut replay.recording, from, to, &pages).map_err(failed)
+        Ok(replay.recorded.is_unwritten(&mut replay.recording, from, to, &pages))
     }
 
     fn note_executed(&mut self, on: bool) {
@@ -495,7 +516,8 @@ impl Subject for MachineSubject {
     fn stats(&self) -> String {
         let recording = match &self.outside {
             Outside::Live(door) => door.stats(),
-            Outside::Replay(_) | Outside::Closed(_) => String::new(),
+            Outside::Replay(replay) => replay.recorded.in_words(),
+            Outside::Closed(_) => String::new(),
         };
         report::stats(&self.machine) + &recording
     }

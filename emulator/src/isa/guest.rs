@@ -124,7 +124,7 @@ pub trait Guest: Send + Sized + 'static {
     fn protection_generation(&self) -> u64;
 
     /// Reacts to what was logged in `memory` since the last call: afterwards no stale tag is left in
-    /// the TLB. Returns whether a watched range was written, which ends the slice.
+    /// the TLB. Returns why the slice ends with that, if it does.
     fn synchronize(&mut self, memory: &GuestMemory) -> Option<SliceEnd>;
 
     /// Counts `steps` instructions that translated code retired.
@@ -133,6 +133,9 @@ pub trait Guest: Send + Sized + 'static {
     /// Starts a slice: takes a pending interrupt (that is one step), or finds that nothing can run.
     /// Goes on when the slice's end is [`SliceEnd::Budget`].
     fn begin(&mut self, budget: u64, around: &mut Surroundings<'_>) -> Slice;
+
+    /// The slice that [`Guest::begin`] began took no step: what that did to the saved state is undone.
+    fn took_nothing(&mut self);
 
     /// Breakpoints: code must leave in front of each, the interpreter asks whether it stops.
     fn breakpoints(&self) -> &Breakpoints;

@@ -10,14 +10,17 @@
 //! pieces are unpacked in which a page stands that no newer one has. So it costs what the guest's
 //! memory holds, not what was ever written to it.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::{self, Display, Formatter},
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use vmstate::container::{MachineName, Snapshot, SnapshotBuilder};
 
 use crate::{
     clock::Position,
-    journal::{Damage, FrameAt, FrameKind, JournalError, PackedPiece, Reader, pack_pieces},
+    journal::{Damage, Ending, FrameAt, FrameKind, JournalError, PackedPiece, Reader, pack_pieces},
     machine::Machine,
     memory::{CapturedPages, GuestMemory, PAGE_LEN, PageSet},
 };
@@ -161,25 +164,90 @@ pub struct CheckpointAt {
 /// cut is none.
 #[must_use]
 pub fn checkpoints(recording: &Reader) -> Vec<CheckpointAt> {
-    let mut found = Vec::new();
-    let (mut pages, mut state) = (Vec::new(), Vec::new());
+    whole_and_incomplete(recording).0
+}
+
+/// Where checkpoints were taken of which the recording has pieces only, in order: another build wrote
+/// them. That of one that was being written when the recording was cut is not among them.
+#[must_use]
+pub fn incomplete(recording: &Reader) -> Vec<Position> {
+    whole_and_incomplete(recording).1
+}
+
+fn whole_and_incomplete(recording: &Reader) -> (Vec<CheckpointAt>, Vec<Position>) {
+    let (mut whole, mut incomplete) = (Vec::new(), Vec::new());
+    let mut begun: Option<CheckpointAt> = None;
     for frame in recording.frames() {
-        match frame.header.kind {
-            FrameKind::CheckpointPages => pages.push(*frame),
-            FrameKind::Checkpoint => {
-                state.push(*frame);
-                if frame.header.is_last {
-                    found.push(CheckpointAt {
-                        position: frame.header.first,
-                        pages: std::mem::take(&mut pages),
-                        state: std::mem::take(&mut state),
-                    });
-                }
-            }
-            _ => {}
+        let is_state = frame.header.kind == FrameKind::Checkpoint;
+        if !is_state && frame.header.kind != FrameKind::CheckpointPages {
+            continue;
+        }
+        let position = frame.header.first;
+        if let Some(other) = begun.take_if(|begun| begun.position != position) {
+            incomplete.push(other.position);
+        }
+        let (pages, state) = (Vec::new(), Vec::new());
+        let at = begun.get_or_insert(CheckpointAt { position, pages, state });
+        if is_state { &mut at.state } else { &mut at.pages }.push(*frame);
+        if is_state && frame.header.is_last {
+            whole.extend(begun.take());
         }
     }
-    found
+    if recording.ending() == Ending::Complete {
+        incomplete.extend(begun.map(|begun| begun.position));
+    }
+    (whole, incomplete)
+}
+
+/// A checkpoint that cannot be used, and so none of those behind it either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Its number, from 0.
+    pub number: usize,
+    /// Steps at which it was taken.
+    pub steps: u64,
+    /// How many there are behind it.
+    pub behind: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Display for Unusable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { number, steps, behind, why } = self;
+        write!(f, "checkpoint {number} at instruction {steps} cannot be used")?;
+        if *behind > 0 {
+            write!(f, ", nor the {behind} behind it")?;
+        }
+        write!(f, ": {why}")
+    }
+}
+
+/// Puts `machine` at one checkpoint of `recording` after another; the first that cannot be used, if
+/// any. The machine stands anywhere then.
+#[must_use]
+pub fn check(machine: &mut Machine, recording: &mut Reader) -> Option<Unusable> {
+    let all = checkpoints(recording);
+    machine.memory().clear();
+    all.iter().enumerate().find_map(|(number, at)| {
+        let why = advance(machine, recording, number, number).err()?.to_string();
+        Some(Unusable { number, steps: at.position.steps, behind: all.len() - 1 - number, why })
+    })
+}
+
+/// Whether every piece of checkpoint `number` is what was written.
+///
+/// # Errors
+/// [`CheckpointError`] for the first that is not.
+pub fn check_pieces(recording: &mut Reader, number: usize) -> Result<(), CheckpointError> {
+    let all = checkpoints(recording);
+    let missing = CheckpointError::Missing { number, count: all.len() };
+    let checkpoint = all.get(number).ok_or(missing)?;
+    decode_head(&read_head(recording, checkpoint, number)?, number)?;
+    for (index, frame) in checkpoint.pages.iter().enumerate() {
+        recording.piece(frame, number as u64, (index * PIECE_PAGES * PAGE_LEN) as u64)?;
+    }
+    Ok(())
 }
 
 /// Puts `machine` where checkpoint `number` of `recording` was taken.

@@ -17,7 +17,10 @@ use crate::{
     },
 };
 
-use super::state::StateChange;
+use super::{
+    checkpoint::{checkpoints, incomplete},
+    state::StateChange,
+};
 
 /// What a recording is, without its records.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +37,8 @@ pub struct Summary {
     pub records: u64,
     /// Steps at which its checkpoints were taken, ascending.
     pub checkpoints: Vec<u64>,
+    /// The same of those of which it has pieces only, so that nothing can begin there.
+    pub incomplete_checkpoints: Vec<u64>,
     /// Whether it holds its images, so that replay needs nothing else.
     pub packed: bool,
     /// Last position that can be replayed: steps since power-on.
@@ -52,10 +57,8 @@ impl Summary {
     pub fn of(recording: &Reader) -> Self {
         let frames = recording.frames();
         let of_kind = |kind| frames.iter().filter(move |at| at.header.kind == kind);
-        let checkpoints = of_kind(FrameKind::Checkpoint)
-            .filter(|at| at.header.is_last)
-            .map(|at| at.header.first.steps)
-            .collect();
+        let checkpoints = checkpoints(recording).iter().map(|at| at.position.steps).collect();
+        let incomplete_checkpoints = incomplete(recording).iter().map(|at| at.steps).collect();
         let last = recording.last();
         Self {
             description: recording.description().clone(),
@@ -64,6 +67,7 @@ impl Summary {
             inputs: recording.input_count(),
             records: recording.record_count(),
             checkpoints,
+            incomplete_checkpoints,
             packed: of_kind(FrameKind::Image).next().is_some(),
             last_steps: last.steps,
             last_idle_ns: last.idle_ns,
@@ -71,6 +75,18 @@ impl Summary {
             complete: recording.ending() == Ending::Complete,
         }
     }
+}
+
+/// What it means that a recording has only pieces of the checkpoints at these steps; `None` when there
+/// are none of that kind.
+#[must_use]
+pub fn incomplete_in_words(steps: &[u64]) -> Option<String> {
+    let first = steps.first()?;
+    let (count, s) = (steps.len(), if steps.len() == 1 { "" } else { "s" });
+    Some(format!(
+        "{count} checkpoint{s} cannot be used, the first at instruction {first}: the recording has pieces \
+         of them only, as another build wrote them; it replays from elsewhere"
+    ))
 }
 
 /// How a recording ends, and up to where it can be replayed.
@@ -112,6 +128,9 @@ impl Display for Summary {
         }
         writeln!(f, "  inputs: {} in {} records", self.inputs, self.records)?;
         writeln!(f, "  checkpoints: {}", self.checkpoints.len())?;
+        if let Some(warning) = incomplete_in_words(&self.incomplete_checkpoints) {
+            writeln!(f, "  warning: {warning}")?;
+        }
         writeln!(f, "  ending: {}", self.ending)
     }
 }

@@ -13,8 +13,10 @@ use std::{
 use crate::{clock::Position, journal::Reader, machine::board::Board, progress};
 
 use super::{
-    Divergence, OpenError, Opened, ReplayStop, SessionError, Target, Tuning,
-    checkpoint::checkpoints, how_off, listing::ending_in_words,
+    Divergence, OpenError, Opened, ReplayStop, SessionError, Target, Tuning, build,
+    checkpoint::{self, CheckpointAt, Unusable, checkpoints},
+    how_off,
+    listing::ending_in_words,
 };
 
 /// Stretches for each thread: enough that none waits long for the last.
@@ -32,7 +34,7 @@ pub enum VerifyError {
 }
 
 /// What comparing a recording with its replay gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// Digests that were equal.
     pub compared: u64,
@@ -42,12 +44,23 @@ pub struct Verified {
     pub end: String,
     /// The first difference.
     pub divergence: Option<Divergence>,
+    /// The first checkpoint that cannot be used.
+    pub unusable: Option<Unusable>,
+}
+
+impl Verified {
+    /// Whether all that the recording holds is as it was.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.divergence.is_none() && self.unusable.is_none()
+    }
 }
 
 /// Where a replay begins and ends: power-on or a checkpoint, a position or the end of the recording.
 type Stretch = (Option<usize>, Option<Position>);
 
-/// Replays the recording at `path` on `jobs` threads and compares every digest.
+/// Replays the recording at `path` on `jobs` threads and compares every digest; puts a machine at every
+/// checkpoint.
 ///
 /// # Errors
 /// [`VerifyError`]; a difference is none, it is [`Verified::divergence`].
@@ -57,14 +70,31 @@ pub fn verify(
     tuning: Tuning,
     jobs: usize,
 ) -> Result<Verified, VerifyError> {
-    let recording = Reader::open(path).map_err(OpenError::from)?;
-    let all = if jobs > 1 { checkpoints(&recording) } else { Vec::new() };
-    let begins = spread(all.len(), jobs * STRETCHES_PER_JOB);
+    let (recording, all, unusable) = usable(path, boards, tuning)?;
+    let begins = if jobs > 1 { spread(all.len(), jobs * STRETCHES_PER_JOB) } else { Vec::new() };
     let ends = begins.iter().map(|number| Some(all[*number].position)).chain([None]);
     let stretches: Vec<Stretch> =
         [None].into_iter().chain(begins.iter().copied().map(Some)).zip(ends).collect();
     progress::expect(recording.last().steps);
-    first_difference(replay_all(path, boards, tuning, jobs, &stretches))
+    let whole = first_difference(replay_all(path, boards, tuning, jobs, &stretches))?;
+    Ok(Verified { unusable, ..whole })
+}
+
+/// The recording at `path`, its checkpoints in front of the first that cannot be used, and that one.
+fn usable(
+    path: &Path,
+    boards: &[&dyn Board],
+    tuning: Tuning,
+) -> Result<(Reader, Vec<CheckpointAt>, Option<Unusable>), VerifyError> {
+    let mut recording = Reader::open(path).map_err(OpenError::from)?;
+    let mut all = checkpoints(&recording);
+    if all.is_empty() {
+        return Ok((recording, all, None));
+    }
+    let mut machine = build(&mut recording, boards, tuning)?;
+    let unusable = checkpoint::check(&mut machine, &mut recording);
+    all.truncate(unusable.as_ref().map_or(all.len(), |unusable| unusable.number));
+    Ok((recording, all, unusable))
 }
 
 /// Replays the recording at `path` to its end from power-on and from every checkpoint in it: as many
@@ -78,19 +108,18 @@ pub fn verify_from_everywhere(
     tuning: Tuning,
     jobs: usize,
 ) -> Result<(usize, Verified), VerifyError> {
-    let recording = Reader::open(path).map_err(OpenError::from)?;
-    let all = checkpoints(&recording);
+    let (recording, all, unusable) = usable(path, boards, tuning)?;
     let last = recording.last().steps;
     progress::expect(all.iter().map(|at| last - at.position.steps).sum::<u64>() + last);
     let begins = [None].into_iter().chain((0..all.len()).map(Some));
     let stretches: Vec<Stretch> = begins.map(|begin| (begin, None)).collect();
     let whole = first_difference(replay_all(path, boards, tuning, jobs, &stretches))?;
-    Ok((stretches.len(), whole))
+    Ok((stretches.len(), Verified { unusable, ..whole }))
 }
 
 /// All the reports in one: the first that differs, or the last.
 fn first_difference(reports: Vec<Result<Verified, VerifyError>>) -> Result<Verified, VerifyError> {
-    let mut whole = Verified { compared: 0, steps: 0, end: String::new(), divergence: None };
+    let mut whole = Verified::default();
     for report in reports {
         let report = report?;
         whole = Verified { compared: whole.compared + report.compared, ..report };
@@ -164,5 +193,6 @@ fn stretch(
         Err(SessionError::Diverged(divergence)) => (divergence.to_string(), Some(*divergence)),
         Err(error) => return Err(error.into()),
     };
-    Ok(Verified { compared, steps: machine.position().steps, end, divergence })
+    let steps = machine.position().steps;
+    Ok(Verified { compared, steps, end, divergence, unusable: None })
 }

@@ -127,6 +127,14 @@ impl<G: Guest> Engine<G> {
 
     /// Takes at most `budget` steps, in both tiers.
     pub fn run(&mut self, guest: &mut G, budget: u64, around: &mut Surroundings<'_>) -> Slice {
+        let slice = self.run_slice(guest, budget, around);
+        if slice.steps == 0 {
+            guest.took_nothing();
+        }
+        slice
+    }
+
+    fn run_slice(&mut self, guest: &mut G, budget: u64, around: &mut Surroundings<'_>) -> Slice {
         let begun = guest.begin(budget, around);
         if begun.end != SliceEnd::Budget || begun.steps == budget {
             return begun;

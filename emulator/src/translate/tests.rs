@@ -283,6 +283,8 @@ impl Guest for Toy {
     fn begin(&mut self, _: u64, _: &mut Surroundings<'_>) -> Slice {
         Slice { steps: 0, end: SliceEnd::Budget }
     }
+    fn took_nothing(&mut self) {}
+
     fn breakpoints(&self) -> &Breakpoints {
         &self.breakpoints
     }

@@ -6,9 +6,11 @@ use std::{collections::BTreeMap, ops::Range};
 use crate::{
     clock::Position,
     journal::Reader,
-    machine::Machine,
     memory::{GuestMemory, PAGE_BYTES},
-    timeline::checkpoint::{self, CheckpointAt, CheckpointError},
+    timeline::{
+        checkpoint::{self, CheckpointAt, CheckpointError, Unusable},
+        listing::incomplete_in_words,
+    },
 };
 
 /// Steps that a machine runs in less time than it takes to put a state in place.
@@ -18,8 +20,18 @@ const WORTH_STEPS: u64 = 1 << 18;
 #[derive(Debug)]
 pub(super) struct RecordedStates {
     checkpoints: Vec<CheckpointAt>,
-    /// Pages written in front of a checkpoint, by its number, as far as they were asked for.
-    written: BTreeMap<usize, Vec<u64>>,
+    /// Pages written in front of a checkpoint, by its number, as far as they were asked for and can be
+    /// read.
+    written: BTreeMap<usize, Option<Vec<u64>>>,
+    /// What is wrong with checkpoints of the recording that are not among these.
+    warning: Option<String>,
+}
+
+/// A way over checkpoints: what was written from the first to the last of these numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leap {
+    pub(super) first: usize,
+    pub(super) number: usize,
 }
 
 /// Steps and idle time; the list of checkpoints does not know sequences.
@@ -40,7 +52,26 @@ pub(super) fn pages_of(memory: &GuestMemory, ranges: &[Range<u64>]) -> Vec<u64> 
 
 impl RecordedStates {
     pub(super) fn new(recording: &Reader) -> Self {
-        Self { checkpoints: checkpoint::checkpoints(recording), written: BTreeMap::new() }
+        let incomplete: Vec<_> =
+            checkpoint::incomplete(recording).iter().map(|at| at.steps).collect();
+        let warning = incomplete_in_words(&incomplete);
+        let checkpoints = checkpoint::checkpoints(recording);
+        Self { checkpoints, written: BTreeMap::new(), warning }
+    }
+
+    /// What is wrong with checkpoints of the recording, if anything is.
+    pub(super) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// How many there are, and what is wrong with the rest, as lines of text.
+    pub(super) fn in_words(&self) -> String {
+        let name = "recorded";
+        let mut text = format!("{name:<14} {} states\n", self.checkpoints.len());
+        if let Some(warning) = &self.warning {
+            text += &format!("{name:<14} {warning}\n");
+        }
+        text
     }
 
     /// Where they are; a sequence is given as 0.
@@ -48,35 +79,43 @@ impl RecordedStates {
         self.checkpoints.iter().map(|checkpoint| checkpoint.position)
     }
 
-    /// Brings `machine` on to the next state that is worth it and has fewer steps than `upper`.
-    pub(super) fn advance(
-        &self,
-        machine: &mut Machine,
-        recording: &mut Reader,
-        upper: Position,
-    ) -> Result<bool, CheckpointError> {
-        let here = machine.position();
+    /// The next state that is worth going to from `here` and has fewer steps than `upper`.
+    pub(super) fn next(&self, here: Position, upper: Position) -> Option<Leap> {
         // Not those in front of the machine: what was written there may have changed since.
         let first = self.checkpoints.partition_point(|known| place(known.position) < place(here));
         let worth = here.steps.saturating_add(WORTH_STEPS);
         let number = self.checkpoints.partition_point(|known| known.position.steps < worth);
-        match self.checkpoints.get(number) {
-            Some(next) if next.position.steps < upper.steps => {
-                checkpoint::advance(machine, recording, first, number)?;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
+        let next = self.checkpoints.get(number)?;
+        (next.position.steps < upper.steps).then_some(Leap { first, number })
     }
 
-    /// Whether none of `pages` was written from `from` to `to`, as far as checkpoints tell.
+    /// `leap` failed with `error`: from now on nothing is expected of the checkpoint that is to blame
+    /// and those behind it.
+    pub(super) fn give_up(&mut self, recording: &mut Reader, leap: Leap, error: &CheckpointError) {
+        let bad = (leap.first..=leap.number)
+            .find_map(|number| Some((number, checkpoint::check_pieces(recording, number).err()?)));
+        let (number, why) = match bad {
+            Some((number, why)) => (number, why.to_string()),
+            None => (leap.number, error.to_string()),
+        };
+        let steps = self.checkpoints[number].position.steps;
+        let behind = self.checkpoints.len() - 1 - number;
+        let warning = Unusable { number, steps, behind, why }.to_string();
+        tracing::warn!(target: "debug", "{warning}; going there takes longer");
+        self.warning = Some(warning);
+        self.checkpoints.truncate(number);
+        self.written.clear();
+    }
+
+    /// Whether none of `pages` was written from `from` to `to`, as far as checkpoints tell: what cannot be
+    /// read tells nothing.
     pub(super) fn is_unwritten(
         &mut self,
         recording: &mut Reader,
         from: Position,
         to: Position,
         pages: &[u64],
-    ) -> Result<bool, CheckpointError> {
+    ) -> bool {
         // A checkpoint tells what was written since the one before it.
         let first = self.checkpoints.partition_point(|known| place(known.position) <= place(from));
         let is_before = |known: &CheckpointAt| {
@@ -85,19 +124,16 @@ impl RecordedStates {
         };
         let last = self.checkpoints.partition_point(is_before);
         if first == 0 || last == self.checkpoints.len() {
-            return Ok(false);
+            return false;
         }
-        for number in first..=last {
-            let written = match self.written.entry(number) {
-                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::btree_map::Entry::Vacant(unknown) => {
-                    unknown.insert(checkpoint::written_pages(recording, number)?)
-                }
-            };
-            if pages.iter().any(|page| written.binary_search(page).is_ok()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        (first..=last).all(|number| {
+            let written = self
+                .written
+                .entry(number)
+                .or_insert_with(|| checkpoint::written_pages(recording, number).ok());
+            let is_beside =
+                |written: &Vec<u64>| pages.iter().all(|page| written.binary_search(page).is_err());
+            written.as_ref().is_some_and(is_beside)
+        })
     }
 }

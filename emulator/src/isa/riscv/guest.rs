@@ -146,6 +146,10 @@ impl Guest for Hart {
         }
     }
 
+    fn took_nothing(&mut self) {
+        Self::took_nothing(self);
+    }
+
     fn breakpoints(&self) -> &Breakpoints {
         &self.breakpoints
     }

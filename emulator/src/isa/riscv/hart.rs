@@ -100,6 +100,9 @@ pub struct Hart {
     pub(super) executed: ExecutedPages,
     #[vmstate(skip("counts for whoever looks"))]
     pub(super) traps: Traps,
+    /// It woke when this slice began.
+    #[vmstate(skip("slices end before a save"))]
+    woke: bool,
     /// The state was replaced: cached translations must go before anything runs.
     #[vmstate(skip("about the caches"))]
     stale: bool,
@@ -137,6 +140,7 @@ impl Hart {
             breakpoints: Breakpoints::default(),
             executed: ExecutedPages::default(),
             traps: Traps::default(),
+            woke: false,
             stale: false,
         }
     }
@@ -204,6 +208,7 @@ impl Hart {
     /// Begins a slice: positions count from the clock of its surroundings.
     pub fn begin_slice(&mut self) {
         self.slice_steps = 0;
+        self.woke = false;
     }
 
     /// Counts `steps` instructions that were run elsewhere (translated code).
@@ -220,6 +225,7 @@ impl Hart {
     /// Takes a pending interrupt, which is a step, or wakes up. `None` when the hart waits.
     pub fn sample_interrupts(&mut self, clock: &Clock) -> Option<()> {
         let time = self.time(clock);
+        self.woke = self.state.waiting;
         if self.state.waiting {
             if self.state.pending(time) & self.state.mie == 0 {
                 return None;
@@ -230,6 +236,11 @@ impl Hart {
             self.enter_trap(clock, Trap { cause: cause::INTERRUPT | number, tval: 0 });
         }
         Some(())
+    }
+
+    /// The slice took no step, so it leaves nothing behind: a hart that woke waits on.
+    pub(super) fn took_nothing(&mut self) {
+        self.state.waiting |= self.woke;
     }
 
     /// Takes a trap at `state.pc`, which is a step that retires nothing.

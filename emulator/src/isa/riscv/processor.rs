@@ -28,7 +28,11 @@ impl Vcpu for Hart {
         }
         let sampled = self.slice_steps();
         let slice = self.interpret(budget - sampled, around);
-        Slice { steps: slice.steps + sampled, end: slice.end }
+        let steps = slice.steps + sampled;
+        if steps == 0 {
+            self.took_nothing();
+        }
+        Slice { steps, end: slice.end }
     }
 
     fn set_line(&mut self, line: u32, level: bool) {
