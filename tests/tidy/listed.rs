@@ -117,6 +117,28 @@ fn every_chapter_stands_in_the_summary_and_no_link_is_dead() {
 }
 
 #[test]
+fn every_file_that_the_book_names_is_there() {
+    const TOP: &[&str] =
+        &["benches/", "docs/", "emulator/", "machines/", "scripts/", "tests/", "vmstate/"];
+    let (mut seen, mut missing) = (0, Vec::new());
+    for (path, text) in tree::files(&[".md"]) {
+        let quoted = text.split('`').skip(1).step_by(2);
+        let words = quoted.filter_map(|quoted| quoted.split_whitespace().next());
+        let named = words.filter(|word| TOP.iter().any(|top| word.starts_with(top)));
+        for name in named.filter(|name| !name.contains(['*', '<', '['])) {
+            seen += 1;
+            // A target of the fuzzer is called by its crate and its name.
+            let target = name.replacen('/', "/fuzz/fuzz_targets/", 1) + ".rs";
+            if !tree::root().join(name).exists() && !tree::root().join(target).exists() {
+                missing.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} names");
+    assert!(missing.is_empty(), "not there:\n{}", missing.join("\n"));
+}
+
+#[test]
 fn every_module_of_the_library_stands_in_the_chapter_on_architecture() {
     let chapter = chapter("architecture.md");
     let library = std::fs::read_to_string(tree::root().join("emulator/src/lib.rs")).expect("text");
