@@ -101,6 +101,7 @@ fn a_crate_with_its_own_lock_freezes_and_refuses_unbumped_edits() {
 
     edits_are_refused(root);
     edits_are_refused_together(root);
+    edits_are_refused_in_another_crate(root);
     let bumped_fifo = DEVICE.replacen("version = 1", "version = 2", 1).replace(
         "pub level: u8,",
         "pub level: u8, #[vmstate(since = 2, default = 16)] pub depth: u8,",
@@ -185,6 +186,43 @@ fn edits_are_refused_together(root: &Path) {
             "write `version = 2` and `#[vmstate(since = 2)]` on it",
         ],
     );
+}
+
+/// A board with a lock of its own holds the `Uart` of the first crate, which holds the `Fifo`.
+fn edits_are_refused_in_another_crate(root: &Path) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let board = folder.path();
+    fs::create_dir(board.join("src")).expect("the folder is writable");
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("it is there");
+    let manifest = manifest
+        .replace("name = \"outside\"", "name = \"board\"")
+        .replace("[workspace]", &format!("outside = {{ path = {root:?} }}\n[workspace]"));
+    fs::write(board.join("Cargo.toml"), manifest).expect("the folder is writable");
+    fs::copy(root.join("Cargo.lock"), board.join("Cargo.lock")).expect("the folder is writable");
+    let source = "#[derive(vmstate::VmState)]\n#[vmstate(version = 1)]\npub struct Board {\n    \
+                  pub uart: outside::Uart,\n}\nvmstate::types![Board];\n";
+    fs::write(board.join("vmstate.lock"), "").expect("the folder is writable");
+    write(board, source);
+    write(root, DEVICE);
+    let (frozen, message) = cargo(board, &["test", "--lib", "vmstate_lock"], "1");
+    assert!(frozen, "{message}");
+
+    // The first crate has released nothing of its own.
+    let lock = fs::read_to_string(root.join("vmstate.lock")).expect("it was written");
+    fs::write(root.join("vmstate.lock"), "").expect("the folder is writable");
+    write(root, &DEVICE.replace("pub level: u8", "pub level: u32"));
+    refuses(board, source, &["`Board` no longer has the shape that was released as version 1"]);
+    // The way out: a version of each from the bottom to the top.
+    let bumped = DEVICE.replace("version = 1", "version = 2").replace(
+        "pub level: u8,",
+        "pub level: u8, #[vmstate(since = 2, default = 16)] pub depth: u8,",
+    );
+    fs::write(root.join("vmstate.lock"), &lock).expect("the folder is writable");
+    write(root, &bumped);
+    refuses(board, source, &["`Board.uart`: a type in it has a newer version", "`version = 2`"]);
+    write(board, &source.replace("version = 1", "version = 2"));
+    let (tested, message) = cargo(board, &["test", "--lib"], "0");
+    assert!(tested, "{message}");
 }
 
 /// With two versions in the lock; and with a lock that somebody has edited.
