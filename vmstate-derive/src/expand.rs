@@ -120,6 +120,20 @@ fn marker(field: &Field) -> syn::Ident {
     format_ident!("__marker_{}", field.name)
 }
 
+/// The author's `pre_save`, which may refuse.
+fn pre_save(input: &Input) -> Option<TokenStream> {
+    let (krate, name) = (&input.krate, &input.name);
+    let verdict = author_call(input.pre_save.as_ref()?, &quote!(self));
+    Some(quote!(#krate::__private::pre_saved(#verdict, #name)?;))
+}
+
+/// The author's `post_load`, which may refuse.
+fn post_load(input: &Input) -> Option<TokenStream> {
+    let (krate, name) = (&input.krate, &input.name);
+    let verdict = author_call(input.post_load.as_ref()?, &quote!(self));
+    Some(quote!(#krate::__private::post_loaded(#verdict, #name)?;))
+}
+
 /// Saves `value`, an expression of type `&Type`.
 fn save_field(input: &Input, field: &Field, value: &TokenStream) -> TokenStream {
     let krate = &input.krate;

@@ -5,10 +5,10 @@
 
 use std::io::{self, Cursor, Write};
 
-use opaque::{builder, ram, section, with_ram};
+use opaque::{builder, ram, section, with_ram, with_ram_of};
 use vmstate::container::{
-    ContainerError, ENCODING_PAGES, ErrorKind, KIND_STATE, PAGE_LEN, PageKind, PageMap, Position,
-    RawDeclaration, Snapshot, SnapshotStream,
+    ContainerError, ErrorKind, KIND_STATE, PAGE_LEN, PageKind, PageMap, Position, RawDeclaration,
+    Snapshot, SnapshotStream,
 };
 
 #[path = "fixtures/opaque.rs"]
@@ -214,19 +214,9 @@ fn the_writer_is_held_to_its_declaration() {
 #[test]
 fn the_fingerprint_differs_if_only_a_byte_of_ram_does() {
     let digest = |change: u8| {
-        let (map, mut data) = ram();
+        let (_, mut data) = ram();
         data[9000] ^= change;
-        let mut builder = builder();
-        builder.raw(RawDeclaration {
-            path: "ram0".into(),
-            encoding: ENCODING_PAGES.into(),
-            logical_len: 5 * u64::from(PAGE_LEN),
-            map: map.encode(),
-            data_len: map.data_len(),
-        });
-        let mut writer = builder.begin(Vec::new()).unwrap();
-        writer.write_raw("ram0", &data).unwrap();
-        let bytes = writer.finish().unwrap();
+        let bytes = with_ram_of(data);
         Snapshot::from_slice(&bytes).unwrap().fingerprint().unwrap()
     };
     assert_eq!(digest(0), digest(0));

@@ -74,17 +74,31 @@ fn reasons(list: &mut Instances<&mut dyn Instance>, bytes: &[u8]) -> Vec<String>
         .collect()
 }
 
+/// What stands against loading `bytes` into the one instance `live`, which stays as it was.
+fn reasons_of_one<T: Instance + Clone + std::fmt::Debug + PartialEq>(
+    live: &T,
+    bytes: &[u8],
+) -> Vec<String> {
+    let mut target = live.clone();
+    let mut list: Instances<&mut dyn Instance> = Instances::new();
+    list.add("disk0", &mut target);
+    let found = reasons(&mut list, bytes);
+    assert_eq!(target, *live);
+    found
+}
+
+/// The file of one instance.
+fn saved_one(source: &dyn Instance) -> Vec<u8> {
+    let mut list: Instances<&dyn Instance> = Instances::new();
+    list.add("disk0", source);
+    saved(&list)
+}
+
 #[test]
 fn what_would_load_has_no_reasons_and_nothing_changes() {
     let source = Disk { slot: 5, ..disk() };
-    let mut list: Instances<&dyn Instance> = Instances::new();
-    list.add("disk0", &source);
-    let bytes = saved(&list);
-    let mut live = disk();
-    let mut list: Instances<&mut dyn Instance> = Instances::new();
-    list.add("disk0", &mut live);
-    assert_eq!(reasons(&mut list, &bytes), [""; 0]);
-    assert_eq!(live, disk());
+    let bytes = saved_one(&source);
+    assert_eq!(reasons_of_one(&disk(), &bytes), [""; 0]);
 }
 
 #[test]
@@ -131,15 +145,10 @@ fn every_field_of_every_instance_is_named_and_hooks_are_asked() {
 fn what_rests_on_a_hidden_field_is_not_said() {
     // Not removable in the file, so no slot: the one reason is the configuration.
     let source = Disk { is_removable: false, slot: 0, ..disk() };
-    let mut list: Instances<&dyn Instance> = Instances::new();
-    list.add("disk0", &source);
-    let bytes = saved(&list);
-    let mut live = disk();
-    let mut list: Instances<&mut dyn Instance> = Instances::new();
-    list.add("disk0", &mut live);
+    let bytes = saved_one(&source);
     let expected = "section `disk0`: `is_removable`: the file has false, this machine is configured \
                     with true";
-    assert_eq!(reasons(&mut list, &bytes), [expected]);
+    assert_eq!(reasons_of_one(&disk(), &bytes), [expected]);
 }
 
 mod other {
@@ -206,10 +215,8 @@ fn another_builds_shape_and_values_are_judged_together() {
         phases: [other::Phase::Idle, other::Phase::Spinning],
         level: 7,
     };
-    let mut list: Instances<&dyn Instance> = Instances::new();
-    list.add("disk0", &source);
-    let bytes = saved(&list);
-    let fresh = || ours::Disk {
+    let bytes = saved_one(&source);
+    let live = ours::Disk {
         blocks: 0,
         is_removable: false,
         items: vec![],
@@ -217,9 +224,6 @@ fn another_builds_shape_and_values_are_judged_together() {
         phases: [ours::Phase::Idle; 2],
         level: 0,
     };
-    let mut live = fresh();
-    let mut list: Instances<&mut dyn Instance> = Instances::new();
-    list.add("disk0", &mut live);
     let expected = [
         "section `disk0`: `blocks`: the file holds u64, this build expects u16; no `convert` leads there",
         "section `disk0`: `is_removable`: the file holds u8, this build expects bool; no `convert` leads \
@@ -231,21 +235,15 @@ fn another_builds_shape_and_values_are_judged_together() {
         "section `disk0`: `items`: 3 elements exceed the declared maximum of 2",
         "section `disk0`: `level`: 7 is odd",
     ];
-    assert_eq!(reasons(&mut list, &bytes), expected);
-    assert_eq!(live, fresh());
+    assert_eq!(reasons_of_one(&live, &bytes), expected);
 }
 
 #[test]
 fn behind_damage_there_is_one_reason() {
     let source = disk();
-    let mut list: Instances<&dyn Instance> = Instances::new();
-    list.add("disk0", &source);
     // `is_removable` is neither 0 nor 1, and a head is odd.
-    let bytes = altered(&saved(&list), &[("disk0", &[9, 1], &[9, 7]), ("disk0", &[2, 0], &[1, 0])]);
-    let mut live = disk();
-    let mut list: Instances<&mut dyn Instance> = Instances::new();
-    list.add("disk0", &mut live);
+    let bytes =
+        altered(&saved_one(&source), &[("disk0", &[9, 1], &[9, 7]), ("disk0", &[2, 0], &[1, 0])]);
     let expected = "section `disk0`: `is_removable`: 0x07 is neither 0 nor 1";
-    assert_eq!(reasons(&mut list, &bytes), [expected]);
-    assert_eq!(live, disk());
+    assert_eq!(reasons_of_one(&disk(), &bytes), [expected]);
 }

@@ -3,9 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{load_field, local, save_field, with_bounds_param};
+use super::{load_field, local, post_load, pre_save, save_field, with_bounds_param};
 use crate::ast::{Field, Input, Variant, in_wire_order};
-use crate::definition::{author_call, field_call, fresh_value};
+use crate::definition::{field_call, fresh_value};
 
 pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
     let krate = &input.krate;
@@ -18,11 +18,7 @@ pub(crate) fn expand(input: &Input, variants: &[Variant]) -> TokenStream {
     let loads = variants.iter().map(|variant| load_arm(input, variant));
     let fresh = fresh(input, variants);
     let hooks = hooks(input, variants);
-    let pre_save = input
-        .pre_save
-        .as_ref()
-        .map(|hook| author_call(hook, &quote!(self)))
-        .map(|verdict| quote!(#krate::__private::pre_saved(#verdict, #name)?;));
+    let pre_save = pre_save(input);
     let result = quote!(::core::result::Result);
     quote! {
         #[automatically_derived]
@@ -112,7 +108,7 @@ fn load_arm(input: &Input, variant: &Variant) -> TokenStream {
 
 /// `finish` and `rebuild`.
 fn hooks(input: &Input, variants: &[Variant]) -> TokenStream {
-    let (krate, name) = (&input.krate, &input.name);
+    let krate = &input.krate;
     let finishes = variants.iter().map(|variant| {
         hook_arm(variant, |field| {
             let (local, name) = (local(field), &field.name);
@@ -133,11 +129,7 @@ fn hooks(input: &Input, variants: &[Variant]) -> TokenStream {
             quote!(#rebuild;)
         })
     });
-    let post_load = input
-        .post_load
-        .as_ref()
-        .map(|hook| author_call(hook, &quote!(self)))
-        .map(|verdict| quote!(#krate::__private::post_loaded(#verdict, #name)?;));
+    let post_load = post_load(input);
     let result = quote!(::core::result::Result);
     quote! {
         fn finish(&mut self) -> #result<(), #krate::error::LoadError> {

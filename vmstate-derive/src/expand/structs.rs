@@ -4,7 +4,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{agree_field, load_field, local, marker, save_field, with_bounds_param};
+use super::{
+    agree_field, load_field, local, marker, post_load, pre_save, save_field, with_bounds_param,
+};
 use crate::ast::{Field, Input, Presence, Role, in_wire_order};
 use crate::definition::{
     author_call, compared, default_value, field_call, field_item, fresh_value, plain_call, seen,
@@ -54,10 +56,7 @@ fn save(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
         let local = local(field);
         save_field(input, field, &quote!(#local))
     });
-    let pre_save = input.pre_save.as_ref().map(|hook| {
-        let (name, verdict) = (&input.name, author_call(hook, &quote!(self)));
-        quote!(#krate::__private::pre_saved(#verdict, #name)?;)
-    });
+    let pre_save = pre_save(input);
     quote! {
         fn save(
             &self,
@@ -403,10 +402,7 @@ fn hooks(input: &Input, fields: &[Field], state: &[&Field]) -> TokenStream {
             _ => None,
         })
         .collect();
-    let post_load = input.post_load.as_ref().map(|hook| {
-        let (name, verdict) = (&input.name, author_call(hook, &quote!(self)));
-        quote!(#krate::__private::post_loaded(#verdict, #name)?;)
-    });
+    let post_load = post_load(input);
     quote! {
         fn finish(&mut self) -> ::core::result::Result<(), #krate::error::LoadError> {
             #(#finishes)*
