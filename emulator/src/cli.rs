@@ -29,7 +29,10 @@ mod snapshot;
 mod timeline;
 mod verify;
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -111,10 +114,20 @@ pub fn command() -> clap::Command {
 pub fn main(boards: &'static [&'static dyn Board]) -> ExitCode {
     let cli = Cli::parse();
     start_tracing(cli.verbose);
+    outlive_file_limits();
     let mut output = Output::stdout();
     let Some(verb) = cli.verb else { return run::run(&cli.run, boards) };
     let result = verb.run(boards, &mut output);
     output.finish(result)
+}
+
+/// A write beyond the host's limit on the size of files is an error that names the file, and no end of the
+/// process, which would leave the terminal raw.
+fn outlive_file_limits() {
+    let nobody_looks = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, nobody_looks) {
+        tracing::debug!(%error, "SIGXFSZ");
+    }
 }
 
 /// Notes go to standard error; `RUST_LOG` has the last word on which.

@@ -301,6 +301,23 @@ fn verifying_on_many_threads_compares_every_digest_and_finds_what_one_finds() {
 }
 
 #[test]
+fn a_recording_that_outgrows_a_limit_on_files_ends_the_run_and_replays_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "ulimit -f 4; printf 'date\\rdate\\r' | exec \"$0\" --pace max --until 1s --no-checkpoints \
+                  --digest-every 50 --record run.rec";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_emulator")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("run.rec") && error.contains("File too large"), "{error}");
+    let verified = run(folder.path(), &["verify", "run.rec"], "");
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
+#[test]
 fn a_machine_that_this_build_has_not_is_refused_by_name() {
     use emulator::journal::Description;
     let (folder, _) = recorded();
