@@ -33,7 +33,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use memmap2::{MmapMut, UncheckedAdvice};
+use memmap2::{Advice, MmapMut, UncheckedAdvice};
 
 pub use capture::CapturedPages;
 pub use changes::{Change, Changes};
@@ -182,6 +182,9 @@ impl GuestMemory {
             .no_reserve_swap()
             .map_anon()
             .map_err(|source| MemoryError::Host { bytes, source })?;
+        // A wish: guests touch much of their RAM, and each first touch of a small page costs the host
+        // microseconds. Hosts without large pages refuse, which changes nothing.
+        drop(mapping.advise(Advice::HugePage));
         let host = mapping.as_mut_ptr();
         Ok(Self {
             regions,

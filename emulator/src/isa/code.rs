@@ -143,8 +143,10 @@ impl<Op> CodeCache<Op> {
             self.shortcuts = vec![Shortcut::NONE; CONTEXTS << SHORTCUT_BITS];
         }
         let index = shortcut_index(context, pc);
-        self.shortcuts[index] = Shortcut { pc, block };
-        self.noted[context].push(index as u32);
+        let replaced = std::mem::replace(&mut self.shortcuts[index], Shortcut { pc, block });
+        if replaced.pc == Shortcut::NONE.pc {
+            self.noted[context].push(index as u32);
+        }
     }
 
     fn forget_shortcuts(&mut self) {

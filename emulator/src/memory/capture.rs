@@ -46,16 +46,19 @@ impl GuestMemory {
         drop(self.begin_epoch(false));
         let capture = &mut self.epoch.borrow_mut().capture;
         assert!(capture.owed.is_empty() && capture.saved.pages.is_empty(), "one capture at a time");
-        *capture = Capture { owed: pages, next: 0, saved: CapturedPages::default() };
+        (capture.owed, capture.next) = (pages, 0);
     }
 
-    /// Copies the next `limit` pages of the capture and hands them out together with those that were
-    /// copied because they were written. `None` once everything was handed out.
-    pub fn capture_some(&self, limit: usize) -> Option<CapturedPages> {
+    /// Copies the next `limit` pages of the capture into `copies`, together with those that were
+    /// copied because they were written, in place of what was there; the room that `copies` has is used
+    /// again. False, with nothing copied, once everything was handed out.
+    pub fn capture_some(&self, limit: usize, copies: &mut CapturedPages) -> bool {
         let capture = &mut self.epoch.borrow_mut().capture;
-        let mut copies = std::mem::take(&mut capture.saved);
+        copies.pages.clear();
+        copies.bytes.clear();
+        std::mem::swap(copies, &mut capture.saved);
         if !capture.owed.is_empty() {
-            copies.bytes.reserve_exact(limit * PAGE_LEN);
+            copies.bytes.reserve(limit * PAGE_LEN);
         }
         for _ in 0..limit {
             let Some(page) = capture.owed.next(capture.next) else {
@@ -64,9 +67,9 @@ impl GuestMemory {
             };
             capture.owed.remove(page);
             capture.next = page + 1;
-            self.append_copy(page, &mut copies);
+            self.append_copy(page, copies);
         }
-        (!copies.pages.is_empty()).then_some(copies)
+        !copies.pages.is_empty()
     }
 
     /// Copies the page if it is owed: it is about to be written.
@@ -104,6 +107,7 @@ mod tests {
             memory.begin_capture((0..8).collect());
             let mut found = BTreeMap::new();
             let mut round = 0;
+            let mut copies = CapturedPages::default();
             loop {
                 // The guest goes on: it writes owed pages, copied ones, and others.
                 for page in [7, round, 12] {
@@ -111,7 +115,9 @@ mod tests {
                     memory.write(memory.address_of(page), &[0xff]).expect("RAM");
                 }
                 round += 1;
-                let Some(copies) = memory.capture_some(limit) else { break };
+                if !memory.capture_some(limit, &mut copies) {
+                    break;
+                }
                 for (page, content) in copies.iter() {
                     assert_eq!(found.insert(page, content[..2].to_vec()), None, "page {page}");
                 }
@@ -128,8 +134,9 @@ mod tests {
         memory.write(BASE, &[5]).expect("RAM");
         memory.begin_capture([0].into_iter().collect());
         memory.clear();
-        let copies = memory.capture_some(9).expect("one page");
+        let mut copies = CapturedPages::default();
+        assert!(memory.capture_some(9, &mut copies));
         assert_eq!((copies.pages.as_slice(), copies.bytes[0]), ([0].as_slice(), 5));
-        assert!(memory.capture_some(9).is_none());
+        assert!(!memory.capture_some(9, &mut copies));
     }
 }

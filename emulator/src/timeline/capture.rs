@@ -23,6 +23,10 @@ use super::checkpoint::Draft;
 /// Pages copied in one bite: a tenth of a millisecond.
 const BITE: usize = 128;
 
+/// Bites under way to the thread at most. Their room is used again and again: a page of the host that is
+/// touched for the first time costs more than copying into it.
+const MOST_BITES: usize = 16;
+
 /// What the thread is told.
 #[derive(Debug)]
 enum Work {
@@ -66,6 +70,10 @@ pub(super) struct Capturer {
     unsaved: PageSet,
     phase: Phase,
     work: Option<Sender<Work>>,
+    /// What the next bites are copied into.
+    spare: Vec<CapturedPages>,
+    /// Bites that the thread is done with.
+    returned: Receiver<CapturedPages>,
     done: Receiver<Captured>,
     thread: Option<JoinHandle<()>>,
 }
@@ -75,8 +83,9 @@ impl Capturer {
     pub(super) fn new(memory: &GuestMemory) -> Self {
         let (work, jobs) = channel();
         let (results, done) = channel();
+        let (used, returned) = channel();
         let pages = memory.page_count();
-        let thread = std::thread::spawn(move || keep(pages, &jobs, &results));
+        let thread = std::thread::spawn(move || keep(pages, &jobs, &used, &results));
         let touched = memory.touched_pages();
         drop(memory.begin_epoch(false));
         Self {
@@ -84,6 +93,8 @@ impl Capturer {
             unsaved: touched,
             phase: Phase::Free,
             work: Some(work),
+            spare: (0..MOST_BITES).map(|_| CapturedPages::default()).collect(),
+            returned,
             done,
             thread: Some(thread),
         }
@@ -111,7 +122,13 @@ impl Capturer {
 
     /// Copies the next bite, and looks whether the thread has something.
     pub(super) fn advance(&mut self, memory: &GuestMemory) -> Option<Captured> {
-        self.copy(memory);
+        if self.phase == Phase::Copying {
+            let spare = self.spare.pop().or_else(|| self.returned.try_recv().ok());
+            // Without one, the thread has enough to do.
+            if let Some(spare) = spare {
+                self.copy(memory, spare);
+            }
+        }
         if self.phase == Phase::Free {
             return None;
         }
@@ -126,7 +143,10 @@ impl Capturer {
     /// nothing more.
     pub(super) fn complete(&mut self, memory: &GuestMemory) -> Option<Captured> {
         while self.phase == Phase::Copying {
-            self.copy(memory);
+            match self.spare.pop().map_or_else(|| self.returned.recv(), Ok) {
+                Ok(spare) => self.copy(memory, spare),
+                Err(_) => return self.join(),
+            }
         }
         if self.phase == Phase::Free {
             return None;
@@ -137,13 +157,11 @@ impl Capturer {
         }
     }
 
-    fn copy(&mut self, memory: &GuestMemory) {
-        if self.phase != Phase::Copying {
-            return;
-        }
-        if let Some(copies) = memory.capture_some(BITE) {
+    fn copy(&mut self, memory: &GuestMemory, mut copies: CapturedPages) {
+        if memory.capture_some(BITE, &mut copies) {
             self.send(Work::Pages(copies));
         } else {
+            self.spare.push(copies);
             self.phase = Phase::Awaiting;
             self.send(Work::End);
         }
@@ -183,7 +201,12 @@ impl Drop for Capturer {
 }
 
 /// The thread: hashes and compresses until nobody can send any more.
-fn keep(page_count: usize, jobs: &Receiver<Work>, results: &Sender<Captured>) {
+fn keep(
+    page_count: usize,
+    jobs: &Receiver<Work>,
+    used: &Sender<CapturedPages>,
+    results: &Sender<Captured>,
+) {
     let mut tree = PageTree::new(page_count);
     let mut draft: Option<Draft> = None;
     // Nobody takes the results of a recording that was given up.
@@ -201,6 +224,7 @@ fn keep(page_count: usize, jobs: &Receiver<Work>, results: &Sender<Captured>) {
                         send(Captured::Pages(position, piece));
                     }
                 }
+                drop(used.send(copies));
             }
             Work::End => {
                 let checkpoint = draft.take().map(|draft| {

@@ -15,6 +15,9 @@ const fn none(index: usize) -> u64 {
     if index == 0 { 1 << (4 - SHIFT) } else { 0 }
 }
 
+/// Places kept of entries in use; one that is emptied and used again is there twice.
+const MOST_FILLED: usize = 2 << BITS;
+
 /// One entry.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +61,14 @@ impl JumpTable {
     }
 
     pub(super) fn insert(&mut self, pc: u64, code: u64) {
+        if self.filled.len() == MOST_FILLED {
+            self.clear();
+        }
         let index = Self::index(pc);
-        self.filled.push(index);
-        self.entries[index] = Jump { pc, code };
+        let replaced = std::mem::replace(&mut self.entries[index], Jump { pc, code });
+        if replaced.pc == none(index) {
+            self.filled.push(index);
+        }
     }
 
     pub(super) fn remove(&mut self, pc: u64) {
@@ -110,5 +118,19 @@ mod tests {
         assert_eq!((table.get(pc), table.get(other)), (None, Some(8)));
         table.remove(other);
         assert_eq!(table.get(other), None);
+    }
+
+    #[test]
+    fn what_is_put_in_again_and_again_takes_no_more_room() {
+        let mut table = JumpTable::new();
+        for round in 0..100_000_u64 {
+            let pc = 0x8000_0000 + 2 * (round % 7);
+            table.insert(pc, round);
+            assert_eq!(table.get(pc), Some(round));
+            if round % 3 == 0 {
+                table.remove(pc);
+            }
+            assert!(table.filled.len() <= MOST_FILLED, "{}", table.filled.len());
+        }
     }
 }

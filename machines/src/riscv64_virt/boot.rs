@@ -53,7 +53,7 @@ impl Boot {
             Some(path) if path == Path::new("none") => None,
             Some(path) => Some(read_program("firmware", path, limit)?),
             None if next.is_some() => Some(read_program("firmware", &find_firmware()?, limit)?),
-            None => Some(program_of("demo guest", &demo(), limit)?),
+            None => Some(program_of("demo guest", demo(), limit)?),
         };
         let entry = match (firmware, next) {
             (Some(firmware), _) => {
@@ -86,15 +86,15 @@ fn find_firmware() -> Result<PathBuf, BuildError> {
 }
 
 fn read_program(role: &'static str, path: &Path, limit: u64) -> Result<Program, BuildError> {
-    program_of(role, &loader::read_unpacked(role, path, limit)?, limit)
+    program_of(role, loader::read_unpacked(role, path, limit)?, limit)
 }
 
 /// An ELF executable, or raw bytes for the start of memory.
-fn program_of(role: &'static str, source: &Source, limit: u64) -> Result<Program, BuildError> {
+fn program_of(role: &'static str, source: Source, limit: u64) -> Result<Program, BuildError> {
     if ElfFile::is_elf(&source.bytes) {
-        return elf_program(role, source, limit);
+        return elf_program(role, &source, limit);
     }
-    let image = Image::new(role, map::RAM, source.bytes.clone());
+    let image = Image::new(role, map::RAM, source.bytes);
     Ok(Program { images: vec![image], entry: map::RAM, htif: None })
 }
 
@@ -129,7 +129,6 @@ fn read_kernel(path: &Path, limit: u64) -> Result<Program, BuildError> {
     }
     let offset = if header.image_bytes == 0 { KERNEL_OFFSET } else { header.text_offset };
     let addr = map::RAM.saturating_add(offset);
-    let mut bytes = source.bytes.clone();
     if header.image_bytes > limit {
         return Err(source
             .unexpected(
@@ -139,6 +138,7 @@ fn read_kernel(path: &Path, limit: u64) -> Result<Program, BuildError> {
             .into());
     }
     // The kernel's zeroed data belong to it, so that nothing else is placed there.
+    let mut bytes = source.bytes;
     let whole = usize::try_from(header.image_bytes).unwrap_or(usize::MAX);
     bytes.resize(bytes.len().max(whole), 0);
     Ok(Program { images: vec![Image::new("kernel", addr, bytes)], entry: addr, htif: None })

@@ -148,7 +148,7 @@ impl Pages {
     }
 
     fn store(&self, bytes: Box<[u8]>) -> Slot {
-        if bytes.iter().all(|byte| *byte == 0) {
+        if *bytes == [0; PAGE_LEN] {
             return None;
         }
         self.total.set(self.total.get() + bytes.len() as u64);
