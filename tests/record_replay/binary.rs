@@ -104,14 +104,22 @@ fn a_replay_goes_live_and_its_child_replays_alone_and_names_its_parent() {
 }
 
 #[test]
-fn a_child_never_overwrites_its_parent() {
+fn nothing_overwrites_the_recording_that_it_reads() {
     let (folder, _) = recorded();
     let before = fs::read(folder.path().join("run.rec")).unwrap();
-    let options = ["--replay", "run.rec", "--until", "50%", "--go-live", "--record", "./run.rec"];
-    let refused = run(folder.path(), &options, "");
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("would overwrite"), "{}", text(&refused.stderr));
-    assert_eq!(fs::read(folder.path().join("run.rec")).unwrap(), before);
+    fs::hard_link(folder.path().join("run.rec"), folder.path().join("same.rec")).unwrap();
+    for options in [
+        &["--replay", "run.rec", "--until", "50%", "--go-live", "--record", "./run.rec"][..],
+        &["pack", "run.rec", "-o", "run.rec"],
+        &["pack", "run.rec", "-o", "same.rec"],
+        &["timeline", "run.rec", "-o", "./run.rec"],
+    ] {
+        let refused = run(folder.path(), options, "");
+        let error = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{options:?}: {error}");
+        assert!(error.contains("would overwrite"), "{options:?}: {error}");
+        assert_eq!(fs::read(folder.path().join("run.rec")).unwrap(), before, "{options:?}");
+    }
 }
 
 /// Copies a recording and sets a mark at its third input; the steps of that, and of the end.

@@ -57,6 +57,22 @@ pub(super) fn open_snapshot(path: &PathBuf) -> Result<Chain, CliError> {
     Ok(Chain::open(path)?)
 }
 
+/// Refuses to write to the file that is still being read, under whatever name.
+///
+/// # Errors
+/// When `output` is `source`.
+pub(super) fn expect_other_file(output: &Path, source: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| path.metadata().map(|data| (data.dev(), data.ino())).ok();
+    match (identity(output), identity(source)) {
+        (Some(one), Some(other)) if one == other => Err(refused(
+            output,
+            "it would overwrite the recording that is read: write to another name",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn refused(path: &Path, why: &str) -> CliError {
     CliError::File { path: path.display().to_string(), why: why.to_owned() }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::kind::expect_recording;
+use super::kind::{expect_other_file, expect_recording};
 use super::output::{Answer, CliError, Output};
 use crate::{
     journal::{FrameKind, Reader, Writer},
@@ -31,6 +31,7 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<Answer, CliError> {
     expect_recording(&args.file)?;
+    expect_other_file(&args.output, &args.file)?;
     let mut recording = Reader::open(&args.file)?;
     if recording.packed_images()?.is_some() {
         return Err(CliError::Usage(format!("`{}` is packed already", args.file.display())));

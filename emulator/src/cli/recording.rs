@@ -2,7 +2,10 @@
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
-use super::{kind::expect_recording, output::CliError};
+use super::{
+    kind::{expect_other_file, expect_recording},
+    output::CliError,
+};
 use crate::{
     clock::Position,
     console::LiveDoor,
@@ -190,12 +193,7 @@ pub(super) fn go_live(
     live: LiveDoor,
 ) -> Result<Box<dyn Live>, CliError> {
     let Some(path) = &args.record else { return Ok(Box::new(live)) };
-    if same_file(path, parent.path()) {
-        return Err(CliError::Usage(format!(
-            "--record {} would overwrite the recording that is replayed",
-            path.display()
-        )));
-    }
+    expect_other_file(path, parent.path())?;
     let every = args.digest_steps();
     let position = machine.position();
     let description = Description {
@@ -214,11 +212,4 @@ pub(super) fn go_live(
     let mut recorder = Recorder::new(live, writer, every.transcript, every.state);
     recorder.continue_from(parent, position)?;
     Ok(recorded(args, machine, recorder))
-}
-
-fn same_file(one: &std::path::Path, two: &std::path::Path) -> bool {
-    match (one.canonicalize(), two.canonicalize()) {
-        (Ok(one), Ok(two)) => one == two,
-        _ => false,
-    }
 }

@@ -3,7 +3,7 @@
 use std::{fs::File, io::BufWriter, path::PathBuf};
 
 use super::{
-    kind::expect_recording,
+    kind::{expect_other_file, expect_recording},
     output::{Answer, CliError, Output},
     progress::shown,
 };
@@ -52,6 +52,7 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<Answer, CliError> {
     expect_recording(&args.file)?;
+    expect_other_file(&args.output, &args.file)?;
     let options = sampler::Options {
         samples: args.samples,
         from: args.from.clone(),
