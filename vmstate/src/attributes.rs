@@ -16,7 +16,7 @@
 //! ```
 //!
 //! `removed(field: Type, since, until, default)`: a field that left the struct; it is still read from old
-//! state, and written with its default:
+//! state, and written with its default. It keeps the `max_len`, `flags`, `alias` and `convert` that it had:
 //!
 //! ```
 //! use vmstate::{Instance, VmState};
@@ -80,10 +80,21 @@
 //!
 //! `lock = "path"`: another lock than `vmstate.lock`, relative to the manifest.
 //!
+//! ```
+//! #[derive(vmstate::VmState)]
+//! #[vmstate(version = 1, lock = "tests/locks/evolution.lock")]
+//! struct Fifo {
+//!     level: u8,
+//! }
+//! assert_eq!(<Fifo as vmstate::VmState>::DEF.released.len(), 1);
+//! ```
+//!
 //! # On a field
 //!
 //! `default = expr`, or `default` for the type's `Default`: after reset, and for state from before the
 //! field. Its encoded bytes are frozen with the schema. `since = N`: the first version with the field.
+//! Where the field is a struct with wiring or configuration of its own, only its state is taken from the
+//! default.
 //!
 //! ```
 //! #[derive(vmstate::VmState)]
@@ -119,7 +130,8 @@
 //! ```
 //!
 //! `flags(NAME = bit)`: an integer saved by the names of its bits. `former_flags(until, NAME = bit)`: where
-//! they stood up to version N.
+//! they stood up to version N. A type of the crate `bitflags` becomes a field by
+//! [`bitflags_fields!`](crate::bitflags_fields), and is saved by name, too.
 //!
 //! ```
 //! use vmstate::{Instance, VmState};
@@ -220,7 +232,7 @@
 //! enum Mode {
 //!     #[vmstate(id = 4)]
 //!     Busy { left: u8 },
-//!     #[vmstate(id = 1, default)]
+//!     #[vmstate(id = 1, default, name = "Quiet")]
 //!     Idle,
 //!     #[vmstate(id = 2, since = 2)]
 //!     Loopback,
