@@ -8,6 +8,7 @@ use std::{
 use emulator::{
     clock::Position,
     debug::{Engine, gdb::Ending, machine::MachineSubject, monitor::Session},
+    journal,
     machine::board,
     timeline::Tuning,
 };
@@ -319,8 +320,12 @@ fn gdb_starts_a_live_machine_itself_and_the_guest_speaks_on_standard_error() {
 
 #[test]
 fn the_program_serves_gdb_over_tcp_live_and_runs_on_between_two_of_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("live.rec");
     let mut server = Command::new(env!("CARGO_BIN_EXE_emulator"))
         .args(["--bios", SYMBOLS, "--memory", "16M", "--pace", "max", "--gdb", "127.0.0.1:0"])
+        .arg("--record")
+        .arg(&recording)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -346,4 +351,6 @@ fn the_program_serves_gdb_over_tcp_live_and_runs_on_between_two_of_them() {
     ]);
     assert_in_order(&text, &["No breakpoints", "Breakpoint 1, ", "= 1\n", "killed"]);
     assert!(server.wait().expect("it ends").success(), "killed by GDB, it ends in good order");
+    let recorded = journal::Reader::open(&recording).expect("it was recorded");
+    assert_eq!(recorded.ending(), journal::Ending::Complete, "and so does its recording");
 }

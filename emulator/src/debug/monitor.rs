@@ -6,6 +6,7 @@
 //! [`expression`](super::expression)).
 
 mod breakpoint;
+mod changes;
 mod checkpoint;
 mod device;
 mod help;
@@ -129,7 +130,11 @@ pub fn try_execute(session: &mut Session, line: &str) -> Result<String, DebugErr
     let Some(command) = command else {
         return Err(DebugError::Usage(format!("there is no command `{name}`; `help` lists them")));
     };
-    (command.run)(session, arguments.trim())
+    let arguments = arguments.trim();
+    if command.arguments.is_empty() && !arguments.is_empty() {
+        return Err(DebugError::Usage(format!("`{name}` takes no arguments")));
+    }
+    (command.run)(session, arguments)
 }
 
 /// The mistake of a call that does not fit the command's arguments.

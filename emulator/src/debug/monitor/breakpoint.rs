@@ -58,6 +58,9 @@ fn remove(session: &mut Session, arguments: &str) -> Result<String, DebugError> 
 }
 
 fn print(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
+    if arguments.is_empty() {
+        return Err(usage(&PRINT));
+    }
     let expression = session.engine.parse_expression(arguments)?;
     let value = session.engine.evaluate(&expression, session.engine.focus())?;
     Ok(if value < 0 { format!("{value}") } else { format!("{value:#x} = {value}") })

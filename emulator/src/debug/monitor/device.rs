@@ -1,6 +1,6 @@
 //! `device` and `diff`: the derived state of devices and harts.
 
-use super::{Command, Session, usage};
+use super::{Command, Session, changes::changes, usage};
 use crate::debug::{DebugError, Engine};
 
 pub(super) const DEVICE: Command = Command {
@@ -44,35 +44,11 @@ fn diff(session: &mut Session, arguments: &str) -> Result<String, DebugError> {
     let mut text = String::new();
     for ((path, old), (_, new)) in there.iter().zip(&here) {
         if old != new {
-            text += &format!("{path}\n");
-            text += &changed_lines(old, new);
+            text += &format!("{path}\n{}", changes(old, new));
         }
     }
     if text.is_empty() {
         text += "no device differs\n";
     }
     Ok(text)
-}
-
-/// The lines that differ. Dumps of one type have their fields in one order, so what lines have in
-/// common at both ends is passed over, and in between equal lines stay where they are.
-fn changed_lines(old: &str, new: &str) -> String {
-    let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
-    let mut text = String::new();
-    if old.len() == new.len() {
-        for (old, new) in old.iter().zip(&new).filter(|(old, new)| old != new) {
-            text += &format!("  - {}\n  + {}\n", old.trim(), new.trim());
-        }
-        return text;
-    }
-    let head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev());
-    let tail = tail.take_while(|(old, new)| old == new).count();
-    for line in &old[head..old.len() - tail] {
-        text += &format!("  - {}\n", line.trim());
-    }
-    for line in &new[head..new.len() - tail] {
-        text += &format!("  + {}\n", line.trim());
-    }
-    text
 }
