@@ -12,11 +12,11 @@ use super::{Answer, CliError, Output, kind::expect_recording, progress::shown};
 use crate::{
     clock::Position,
     debug::{
-        DebugError, Engine, Motion, Past, Show, Traced,
+        self, DebugError, Motion, Past, Show, Traced,
         machine::MachineSubject,
         monitor::{self, Session},
     },
-    machine::board::Board,
+    machine::board::{Board, Engine},
     timeline::{self, Tuning},
 };
 
@@ -86,7 +86,7 @@ pub(super) fn run(
     expect_recording(&args.file)?;
     let subject = open(&args.file, boards, Tuning::default())?;
     let bytes = subject.checkpoint_bytes(args.checkpoint_memory);
-    let mut session = Session::new(Engine::new(Box::new(subject), bytes));
+    let mut session = Session::new(debug::Engine::new(Box::new(subject), bytes));
     match &args.question {
         Question::LastWrite { addr, length, at, physical } => {
             seek(&mut session, at)?;
@@ -196,6 +196,11 @@ fn traced_json(traced: &Traced) -> Value {
     object
 }
 
+/// Executions after which a replay that is debugged translates code, unless the user says otherwise:
+/// fewer than for a long run, because a seek begins with nothing translated and lasts for tenths of a
+/// second.
+const DEBUGGED_THRESHOLD: u32 = 1000;
+
 /// The machine of a recording, at power-on.
 pub(super) fn open(
     file: &Path,
@@ -215,6 +220,8 @@ pub(super) fn open(
 }
 
 fn replay(file: &Path, boards: &[&dyn Board], tuning: Tuning) -> Result<MachineSubject, CliError> {
+    let usual = (tuning.engine == Engine::Auto).then_some(DEBUGGED_THRESHOLD);
+    let tuning = Tuning { jit_threshold: tuning.jit_threshold.or(usual), ..tuning };
     let (recording, machine, replayer) = timeline::start(file, boards, tuning, ())?;
     MachineSubject::replay(machine, recording, replayer).map_err(failed)
 }
