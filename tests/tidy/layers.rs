@@ -101,3 +101,21 @@ fn imports_run_downwards_only() {
     wrong.dedup();
     assert!(wrong.is_empty(), "imports that run up or sideways:\n{}", wrong.join("\n"));
 }
+
+#[test]
+fn only_the_gdb_front_end_knows_gdbs_types() {
+    let crate_name = "gdbstub";
+    let mut users: Vec<_> = tree::files(&[".rs"])
+        .into_iter()
+        .filter(|(_, text)| {
+            text.lines()
+                .any(|line| line.split("//").next().is_some_and(|it| it.contains(crate_name)))
+        })
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert!(!users.is_empty(), "the scanner finds nothing");
+    let front_end =
+        ["emulator/src/debug/gdb.rs", "emulator/src/debug/gdb/", "tests/tidy/layers.rs"];
+    users.retain(|path| !front_end.iter().any(|begin| path.starts_with(begin)));
+    assert!(users.is_empty(), "the debug engine is for any front end: {users:?}");
+}
